@@ -1,0 +1,8 @@
+//! The `rollcall` command.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    rollcall::cli::run()
+}
