@@ -1,8 +1,9 @@
-//! Durability around sled.
+//! Durability around sled. STUB: interface only.
+#![allow(missing_docs, unused, clippy::todo)]
 
-use serde::de::DeserializeOwned;
+
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+
 
 /// A column's place in its system's catalogue.
 pub type ColumnNo = u32;
@@ -79,3 +80,6 @@ pub enum Table {
     /// Single values of the server, by name.
     Server,
 }
+
+/// The open store.
+pub struct Store { }
