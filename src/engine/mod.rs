@@ -70,3 +70,9 @@ impl EndUser<'_> {
     /// The stored value of an attribute read as `kind` (a value that does not fit is hidden).
     pub fn value(&self, attribute: &AttributeId, kind: AttributeType) -> Option<Value> { todo!() }
 }
+
+/// Which segments an end user is in.
+#[derive(Debug, Clone)]
+pub struct Membership { pub known: bool, pub segments: Vec<SegmentId>, pub failures: Vec<(SegmentId, String)> }
+/// Judges every segment of the system for one end user; an unknown one is judged as having no attributes.
+pub fn segments_of(data: Option<&SystemData>, rules: &crate::ruleset::RuleSet, id: &EndUserId, now: Timestamp) -> Membership { todo!() }

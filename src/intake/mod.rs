@@ -1,4 +1,4 @@
-//! From outside to changes. STUB: interface only.
+//! From outside to changes. STUB: interface only (but `calls` is its own file).
 #![allow(missing_docs, unused, clippy::todo)]
 use crate::engine::Update;
 use crate::model::*;

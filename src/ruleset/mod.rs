@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use crate::model::*;
-use crate::segments::{Facts, Schema, SegmentSet};
+use crate::segments::SegmentSet;
 
 /// One immutable, complete, checked version of a system's files.
 pub struct RuleSet {
@@ -62,12 +62,42 @@ pub trait LastGood: Send + Sync {
     fn save(&self, system: &SystemId, files: &Files) -> Result<(), String>;
     fn forget(&self, system: &SystemId) -> Result<(), String>;
 }
-pub struct Loader { }
+/// How the service behaves.
+#[derive(Debug, Clone)]
+pub struct RulesOptions { pub watch: bool, pub read_only: bool, pub script_us: u64 }
+/// There is no system to serve at all; the reports say what is wrong.
+#[derive(Debug, thiserror::Error)] #[error("no system under the rules folder can be served")]
+pub struct NothingToServe { pub reports: Vec<SystemReport> }
+/// Called with the old and the new rules just before a swap; what it does is done when the swap is seen.
+pub type BeforeSwap = Box<dyn Fn(&LiveRules, &LiveRules) + Send + Sync>;
 pub struct RulesService { }
-#[derive(Debug, thiserror::Error)] #[error("stub")]
-pub struct WriteRefused;
 impl RulesService {
+    /// Loads the tree (last good versions where it is broken) and, with `watch`, follows it on a thread of its own.
+    pub fn start(root: PathBuf, last_good: Arc<dyn LastGood>, clock: crate::clock::Clock, options: RulesOptions, before_swap: BeforeSwap) -> Result<Arc<Self>, NothingToServe> { todo!() }
     pub fn live(&self) -> Arc<LiveRules> { todo!() }
-    /// Re-reads the disk now; returns when what is there has gone live or been refused.
+    /// Re-reads the disk now; returns when what is there has gone live or been refused. Blocks.
     pub fn reload(&self) -> Arc<LiveRules> { todo!() }
+    /// Writes (or with `None` deletes) one rule file: checked with the rest of the system first, atomically, live when this returns. Blocks.
+    pub fn write(&self, system: &SystemId, path: &RulePath, text: Option<&str>, if_match: Option<&str>) -> Result<Written, RuleWriteError> { todo!() }
 }
+/// A rule file's place within its system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RulePath { System, Integration(IntegrationId), Segment(SegmentId) }
+/// What a write did. `etag` is the hash of the file's text, absent after a deletion.
+#[derive(Debug, Clone)]
+pub struct Written { pub etag: Option<String>, pub created: bool, pub revision: String }
+/// The `ETag` of a rule file's text (without quotes).
+pub fn etag(text: &str) -> String { todo!() }
+#[derive(Debug, thiserror::Error)]
+pub enum RuleWriteError {
+    #[error("rules are read-only here (`rules.read_only`): commit the file to Git instead")] ReadOnly,
+    #[error("the file was changed meanwhile")] Conflict { current: Option<String> },
+    #[error("there is no such file")] NotFound,
+    #[error("the rules would not load")] Invalid(Vec<FileError>),
+    #[error("the file could not be written: {0}")] Io(String),
+}
+/// What `rollcall check` says of one system.
+#[derive(Debug, Clone)]
+pub struct Checked { pub system: String, pub attributes_used: usize, pub integrations: usize, pub segments: usize, pub errors: Vec<FileError>, pub warnings: Vec<FileError> }
+/// Checks a whole rules folder without a server.
+pub fn check(root: &std::path::Path, options: &RulesOptions) -> Vec<Checked> { todo!() }
