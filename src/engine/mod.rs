@@ -1,78 +1,327 @@
-//! The attribute engine. STUB: interface only.
-#![allow(missing_docs, unused, clippy::todo)]
-use std::sync::Arc;
-use crate::model::*;
-use crate::store::{Op, Store, Table};
+//! The attribute engine: sole owner of what is in memory.
+//!
+//! ```text
+//! callers ──► queue ──► writer ──► store (journal, durable) ──► snapshot ──► answers
+//!                                            │                     │
+//!                              checkpoint ◄──┴── changed columns ◄─┘
+//! ```
+//!
+//! - [`snapshot`] is what readers see: typed columns in chunks, copied on write, behind one `ArcSwap`.
+//! - [`writer`] is the one thread that changes anything; [`plan`] decides what, [`state`] does it.
+//! - [`checkpoint`] writes changed columns and loads them.
+//!
+//! Refuses to know of HTTP, of files of rules beyond their types, and of how the store keeps what it is given.
 
-/// The live engine; cheap to clone.
-#[derive(Clone)]
-pub struct Engine { }
-impl Engine {
-    /// What is readable now: one immutable view of every system.
-    pub fn snapshot(&self) -> Arc<Snapshot> { todo!() }
-    /// Applies an update: durable and visible when this returns.
-    pub async fn update(&self, update: Update) -> Result<Outcome, WriteError> { todo!() }
-    /// Deletes an end user; false when unknown.
-    pub async fn delete(&self, system: SystemId, id: EndUserId) -> Result<bool, WriteError> { todo!() }
-    /// Unsets one attribute of an end user; false when there was nothing to unset.
-    pub async fn unset(&self, system: SystemId, id: EndUserId, attribute: AttributeId) -> Result<bool, WriteError> { todo!() }
-    /// Writes small records atomically (`None` removes).
-    pub async fn write_records(&self, records: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>) -> Result<(), WriteError> { todo!() }
-    /// The same from a thread that may block.
-    pub fn write_records_blocking(&self, records: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>) -> Result<(), WriteError> { todo!() }
-    /// Writes a checkpoint now.
-    pub async fn checkpoint(&self) -> Result<(), WriteError> { todo!() }
-    /// Deletes the values of every column for which `keep` is false; how many values went.
-    pub async fn purge(&self, keep: Arc<dyn Fn(&SystemId, &AttributeId) -> bool + Send + Sync>) -> Result<u64, WriteError> { todo!() }
-    pub fn status(&self) -> Status { todo!() }
-    pub fn store(&self) -> &Arc<Store> { todo!() }
+mod catalogue;
+mod checkpoint;
+mod column;
+mod evaluate;
+mod index;
+mod ints;
+mod packed;
+mod plan;
+mod snapshot;
+mod state;
+mod texts;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+pub use evaluate::{Membership, segments_of};
+pub use snapshot::{EndUser, Snapshot, SystemData};
+pub use writer::{Idempotency, Keep, Mode, Outcome, Record, RecordWrite, Update, WriteError};
+
+use crate::clock::Clock;
+use crate::model::{AttributeId, EndUserId, SystemId};
+use crate::store::{Store, StoreError, Table};
+use writer::{Answer, AnswerRecord, Command, IDEMPOTENCY_MILLIS, QUEUE, Shared, Task, Writer, submit};
+
+/// Cells written after which a checkpoint is due, so that a start after a crash replays no more than that.
+const CHECKPOINT_CELLS: u64 = 1_000_000;
+/// Time after which a checkpoint is due if anything was written.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// How often the checkpointer looks whether something is due.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How the engine behaves.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Free disk below which writes are refused, in MiB.
+    pub min_free_mib: u64,
 }
+
 /// How the writer is.
 #[derive(Debug, Clone)]
-pub struct Status { pub last_commit: u64, pub last_checkpoint: u64, pub queued: usize, pub failed: Option<String> , pub disk_full: bool }
-/// One call's changes.
-#[derive(Debug, Clone)]
-pub struct Update { pub system: SystemId, pub integration: IntegrationId, pub mode: Mode, pub records: Vec<Record>, pub idempotency: Option<Idempotency> }
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode { /// attributes not named stay
-    Merge, /// the integration's other attributes of that end user are deleted
-    Replace }
-#[derive(Debug, Clone)]
-pub struct Record { pub id: EndUserId, pub sets: Vec<(AttributeName, Value)> }
-/// `Idempotency-Key`: who and which key, and a hash of the call, so that another call under the same key is refused.
-#[derive(Debug, Clone)]
-pub struct Idempotency { pub key: Vec<u8>, pub call_hash: u64 }
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Outcome { pub received: u64, pub created: u64, pub updated: u64, pub unchanged: u64 }
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum WriteError {
-    /// The queue is full: try again.
-    #[error("the write queue is full")] Busy,
-    #[error("free disk is below `min_free_mib`")] DiskFull,
-    #[error("the store has failed and takes no more writes: {0}")] Failed(String),
-    #[error("the Idempotency-Key was used before with another call")] KeyReused,
-    #[error("the server is stopping")] Stopping,
-}
-pub struct Snapshot { }
-impl Snapshot { pub fn system(&self, id: &SystemId) -> Option<&Arc<SystemData>> { todo!() } pub fn end_users(&self) -> u64 { todo!() } }
-/// One system's end users.
-pub struct SystemData { }
-impl SystemData {
-    pub fn find(&self, id: &EndUserId) -> Option<EndUser<'_>> { todo!() }
-    pub fn len(&self) -> u64 { todo!() }
-}
-/// One end user in a snapshot.
-pub struct EndUser<'a> { system: &'a SystemData, row: u32 }
-impl EndUser<'_> {
-    pub fn created_at(&self) -> Timestamp { todo!() }
-    pub fn updated_at(&self) -> Timestamp { todo!() }
-    pub fn set_at(&self, integration: &IntegrationId) -> Option<Timestamp> { todo!() }
-    /// The stored value of an attribute read as `kind` (a value that does not fit is hidden).
-    pub fn value(&self, attribute: &AttributeId, kind: AttributeType) -> Option<Value> { todo!() }
+pub struct Status {
+    /// Number of the last commit that is readable.
+    pub last_commit: u64,
+    /// Number of the commit up to which the last checkpoint stands.
+    pub last_checkpoint: u64,
+    /// Commands that wait for the writer.
+    pub queued: usize,
+    /// Why the store takes no more writes, once it has failed.
+    pub failed: Option<String>,
+    /// Whether writes are refused for want of disk.
+    pub disk_full: bool,
 }
 
-/// Which segments an end user is in.
+/// Threads to be ended once.
+#[derive(Debug)]
+struct Threads {
+    writer: JoinHandle<()>,
+    checkpointer: JoinHandle<()>,
+}
+
+type CheckpointDone = tokio::sync::oneshot::Sender<Result<(), WriteError>>;
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    store: Arc<Store>,
+    queue: SyncSender<Command>,
+    /// Asks the checkpointer for a checkpoint now; dropping it ends the checkpointer.
+    wake: Mutex<Option<Sender<CheckpointDone>>>,
+    checkpointed: Arc<AtomicU64>,
+    threads: Mutex<Option<Threads>>,
+}
+
+/// The live engine; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Membership { pub known: bool, pub segments: Vec<SegmentId>, pub failures: Vec<(SegmentId, String)> }
-/// Judges every segment of the system for one end user; an unknown one is judged as having no attributes.
-pub fn segments_of(data: Option<&SystemData>, rules: &crate::ruleset::RuleSet, id: &EndUserId, now: Timestamp) -> Membership { todo!() }
+pub struct Engine(Arc<Inner>);
+
+impl Engine {
+    /// Loads everything from the store and starts the writer and the checkpointer.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store can't be read whole; nothing is served then.
+    pub fn start(store: Store, clock: Clock, options: &EngineOptions) -> Result<Self, StoreError> {
+        let started = Instant::now();
+        let store = Arc::new(store);
+        let (state, stands_for) = checkpoint::load(&store)?;
+        let shared = Arc::new(Shared::new(state.snapshot.clone()));
+        tracing::info!(
+            end_users = state.snapshot.end_users(),
+            commit = state.snapshot.commit,
+            replayed = state.snapshot.commit - stands_for,
+            milliseconds = started.elapsed().as_millis() as u64,
+            "store loaded"
+        );
+        let (queue, commands) = sync_channel(QUEUE);
+        let writer = Writer { shared: Arc::clone(&shared), store: Arc::clone(&store), clock: clock.clone(), state };
+        let writer = spawn("writer", move || writer.run(&commands))?;
+        let checkpointed = Arc::new(AtomicU64::new(stands_for));
+        let (wake, requests) = channel();
+        let checkpointer = Checkpointer {
+            shared: Arc::clone(&shared),
+            store: Arc::clone(&store),
+            queue: queue.clone(),
+            clock,
+            min_free_mib: options.min_free_mib,
+            checkpointed: Arc::clone(&checkpointed),
+            last: Instant::now(),
+        };
+        checkpointer.watch_disk();
+        let checkpointer = spawn("checkpointer", move || checkpointer.run(&requests))?;
+        let threads = Mutex::new(Some(Threads { writer, checkpointer }));
+        Ok(Self(Arc::new(Inner { shared, store, queue, wake: Mutex::new(Some(wake)), checkpointed, threads })))
+    }
+
+    /// What is readable now: one immutable view of every system.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.shared.published.load_full()
+    }
+
+    /// Applies an update: durable and visible when this returns.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing of the update was stored then.
+    pub async fn update(&self, update: Update) -> Result<Outcome, WriteError> {
+        match self.ask(Task::Update(update)).await? {
+            Answer::Outcome(outcome) => Ok(outcome),
+            _ => Err(WriteError::Stopping),
+        }
+    }
+
+    /// Deletes an end user; false when unknown.
+    ///
+    /// # Errors
+    /// [`WriteError`]; the end user is still there then.
+    pub async fn delete(&self, system: SystemId, id: EndUserId) -> Result<bool, WriteError> {
+        self.ask(Task::Delete(system, id)).await.map(|answer| matches!(answer, Answer::Flag(true)))
+    }
+
+    /// Unsets one attribute of an end user; false when there was nothing to unset.
+    ///
+    /// # Errors
+    /// [`WriteError`]; the attribute is still there then.
+    pub async fn unset(&self, system: SystemId, id: EndUserId, attribute: AttributeId) -> Result<bool, WriteError> {
+        self.ask(Task::Unset(system, id, attribute)).await.map(|answer| matches!(answer, Answer::Flag(true)))
+    }
+
+    /// Writes small records in one commit (`None` removes); durable when this returns.
+    ///
+    /// # Errors
+    /// [`WriteError`]; none of them was written then.
+    pub async fn write_records(&self, records: Vec<RecordWrite>) -> Result<(), WriteError> {
+        self.ask(Task::Records(records)).await.map(|_| ())
+    }
+
+    /// [`Engine::write_records`] from a thread that may block.
+    ///
+    /// # Errors
+    /// [`WriteError`]; none of them was written then.
+    pub fn write_records_blocking(&self, records: Vec<RecordWrite>) -> Result<(), WriteError> {
+        let answer = submit(&self.0.shared, &self.0.queue, Task::Records(records))?;
+        answer.blocking_recv().unwrap_or(Err(WriteError::Stopping)).map(|_| ())
+    }
+
+    /// Deletes the values of every attribute that `keep` does not keep; how many went.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing was deleted then.
+    pub async fn purge(&self, keep: Keep) -> Result<u64, WriteError> {
+        self.ask(Task::Purge(keep)).await.map(|answer| if let Answer::Count(values) = answer { values } else { 0 })
+    }
+
+    /// Writes a checkpoint now; done when this returns.
+    ///
+    /// # Errors
+    /// [`WriteError`] when the store failed, or the server is stopping.
+    pub async fn checkpoint(&self) -> Result<(), WriteError> {
+        let (done, answer) = tokio::sync::oneshot::channel();
+        self.0.wake.lock().as_ref().and_then(|wake| wake.send(done).ok()).ok_or(WriteError::Stopping)?;
+        answer.await.unwrap_or(Err(WriteError::Stopping))
+    }
+
+    /// How the writer is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            last_commit: self.0.shared.published.load().commit,
+            last_checkpoint: self.0.checkpointed.load(Ordering::Relaxed),
+            queued: self.0.shared.queued(),
+            failed: self.0.store.failed(),
+            disk_full: self.0.shared.disk_full.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The store, for reading small records.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.0.store
+    }
+
+    /// Finishes what was taken, writes a last checkpoint, and ends the threads. Blocks; later writes are refused.
+    pub fn stop(&self) {
+        let Some(threads) = self.0.threads.lock().take() else { return };
+        if let Ok(answer) = submit(&self.0.shared, &self.0.queue, Task::Stop) {
+            let _ = answer.blocking_recv();
+        }
+        let _ = threads.writer.join();
+        drop(self.0.wake.lock().take());
+        let _ = threads.checkpointer.join();
+    }
+
+    async fn ask(&self, task: Task) -> Result<Answer, WriteError> {
+        let answer = submit(&self.0.shared, &self.0.queue, task)?;
+        answer.await.unwrap_or(Err(WriteError::Stopping))
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StoreError::from)
+}
+
+/// The thread that writes checkpoints and watches the disk.
+struct Checkpointer {
+    shared: Arc<Shared>,
+    store: Arc<Store>,
+    queue: SyncSender<Command>,
+    clock: Clock,
+    min_free_mib: u64,
+    checkpointed: Arc<AtomicU64>,
+    last: Instant,
+}
+
+impl Checkpointer {
+    fn run(mut self, requests: &std::sync::mpsc::Receiver<CheckpointDone>) {
+        loop {
+            match requests.recv_timeout(TICK) {
+                Ok(done) => {
+                    let _ = done.send(self.write());
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.watch_disk();
+                    let cells = self.shared.cells_since_checkpoint.load(Ordering::Relaxed);
+                    if cells >= CHECKPOINT_CELLS || (cells > 0 && self.last.elapsed() >= CHECKPOINT_EVERY) {
+                        self.forget_old_answers();
+                        let _ = self.write();
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    let _ = self.write();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn watch_disk(&self) {
+        let full = self.store.free_mib().is_some_and(|free| free < self.min_free_mib);
+        if full != self.shared.disk_full.swap(full, Ordering::Relaxed) {
+            if full {
+                tracing::error!(min_free_mib = self.min_free_mib, "too little free disk: updates are refused");
+            } else {
+                tracing::info!("there is room on the disk again: updates are taken");
+            }
+        }
+        metrics::gauge!("rollcall_disk_full").set(f64::from(u8::from(full)));
+    }
+
+    /// Removes answers whose 24 hours are over.
+    fn forget_old_answers(&self) {
+        let now = self.clock.now().as_millis();
+        let Ok(answers) = self.store.records(Table::Idempotency) else { return };
+        let is_old = |value: &[u8]| {
+            crate::store::decode::<AnswerRecord>(value).map_or(true, |answer| now - answer.at >= IDEMPOTENCY_MILLIS)
+        };
+        let old: Vec<RecordWrite> = answers
+            .into_iter()
+            .filter(|(_, value)| is_old(value))
+            .map(|(key, _)| (Table::Idempotency, key, None))
+            .collect();
+        if !old.is_empty() {
+            let _ = submit(&self.shared, &self.queue, Task::Records(old));
+        }
+    }
+
+    fn write(&mut self) -> Result<(), WriteError> {
+        self.last = Instant::now();
+        let cells = self.shared.cells_since_checkpoint.swap(0, Ordering::Relaxed);
+        let snapshot = self.shared.published.load_full();
+        let since = self.checkpointed.load(Ordering::Relaxed);
+        if snapshot.commit == since {
+            return Ok(());
+        }
+        match checkpoint::write(&self.store, &snapshot, since) {
+            Ok(number) => {
+                self.checkpointed.store(number, Ordering::Relaxed);
+                metrics::histogram!("rollcall_checkpoint_seconds").record(self.last.elapsed().as_secs_f64());
+                tracing::debug!(commit = number, milliseconds = self.last.elapsed().as_millis() as u64, "checkpoint");
+                Ok(())
+            }
+            Err(error) => {
+                self.shared.cells_since_checkpoint.fetch_add(cells, Ordering::Relaxed);
+                tracing::error!(%error, "a checkpoint failed; the journal keeps everything");
+                Err(WriteError::Failed(error.to_string()))
+            }
+        }
+    }
+}

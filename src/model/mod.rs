@@ -16,7 +16,7 @@ pub use id::{
 };
 pub use permission::{BuiltInRole, Permission, UnknownPermission};
 pub use time::Timestamp;
-pub use value::{AttributeType, CoerceError, Input, Limits, Value, number_text};
+pub use value::{AttributeType, CoerceError, Input, Limits, Value, number_text, number_text_of_json};
 
 /// How many attributes a system may hold, summed over all its integrations, disabled ones included.
 ///

@@ -206,7 +206,7 @@ impl Input<'_> {
             }
             (Self::Text(text), AttributeType::Date) => Ok(Value::Date(text.parse()?)),
             (Self::Number(text), AttributeType::String) => {
-                Input::Text(&json_number_text(text)?).coerce(AttributeType::String, limits)
+                Input::Text(&number_text_of_json(text)?).coerce(AttributeType::String, limits)
             }
             (Self::Number(text), AttributeType::Number) => checked_number(text).map(Value::Number),
             (Self::Number(_), AttributeType::Date) => Err(wrong("a number")),
@@ -270,7 +270,7 @@ fn checked_number(text: &str) -> Result<f64, CoerceError> {
 ///
 /// # Errors
 /// [`CoerceError::NotFinite`] for a number such as `1e999`.
-pub fn json_number_text(text: &str) -> Result<String, CoerceError> {
+pub fn number_text_of_json(text: &str) -> Result<String, CoerceError> {
     if text.bytes().skip(usize::from(text.starts_with('-'))).all(|b| b.is_ascii_digit()) {
         return Ok(if text == "-0" { "0".to_owned() } else { text.to_owned() });
     }

@@ -1,0 +1,100 @@
+//! Checkpoints: writes the columns that changed since the one before, beside the running writer, and loads them.
+//!
+//! A snapshot is immutable, so a checkpoint takes one and writes it in its own time; the journal keeps what comes
+//! after. Pieces are rewritten in place while the former manifest still stands: replaying from its number over
+//! newer pieces ends in the same state (see [`super::state`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::{Catalogue, Spec};
+use super::column::Column;
+use super::snapshot::{Chunk, Snapshot, SystemData};
+use super::state::{Stamp, State};
+use crate::model::SystemId;
+use crate::store::{PieceKey, Store, StoreError, SystemNo};
+
+/// What a checkpoint keeps beside the columns.
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    systems: Vec<SystemRecord>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SystemRecord {
+    no: SystemNo,
+    id: SystemId,
+    columns: Vec<Spec>,
+}
+
+/// Writes what changed after entry `since`; gives the entry up to which the checkpoint stands.
+pub(super) fn write(store: &Store, snapshot: &Snapshot, since: u64) -> Result<u64, StoreError> {
+    let mut checkpoint = store.checkpoint();
+    for data in snapshot.systems.values() {
+        for (no, chunk) in data.chunks.iter().enumerate() {
+            for (column_no, column) in chunk.columns().filter(|(_, column)| column.modified > since) {
+                let key = PieceKey { system: data.no, chunk: no as u32, column: column_no };
+                checkpoint.put(key, column.as_ref())?;
+            }
+        }
+    }
+    let systems = snapshot.systems.iter().map(|(id, data)| SystemRecord {
+        no: data.no,
+        id: id.clone(),
+        columns: data.catalogue.specs().to_vec(),
+    });
+    checkpoint.finish(snapshot.commit, &Manifest { systems: systems.collect() })?;
+    Ok(snapshot.commit)
+}
+
+/// Loads the last checkpoint and replays the journal after it. Gives the state, and the checkpoint's number.
+pub(super) fn load(store: &Store) -> Result<(State, u64), StoreError> {
+    let (stands_for, manifest) = match store.manifest::<Manifest>()? {
+        Some((number, manifest)) => (number, manifest),
+        None => (0, Manifest { systems: Vec::new() }),
+    };
+    let mut systems: BTreeMap<SystemId, SystemData> = BTreeMap::new();
+    let mut names = BTreeMap::new();
+    for record in manifest.systems {
+        names.insert(record.no, record.id.clone());
+        let catalogue = Arc::new(Catalogue::from_specs(record.columns));
+        systems.insert(record.id, SystemData { no: record.no, catalogue, ..SystemData::default() });
+    }
+    // Pieces of a system that only the journal knows yet: its checkpoint was not finished.
+    let mut early: BTreeMap<SystemNo, Vec<Arc<Chunk>>> = BTreeMap::new();
+    store.pieces(|key, mut column: Column| {
+        if !column.is_sound() {
+            return Err(StoreError::damaged(format!("{key:?} does not hold together")));
+        }
+        column.modified = 0;
+        let chunks = match names.get(&key.system).and_then(|id| systems.get_mut(id)) {
+            Some(data) => &mut data.chunks,
+            None => early.entry(key.system).or_default(),
+        };
+        let no = key.chunk as usize;
+        if chunks.len() <= no {
+            chunks.resize_with(no + 1, Arc::default);
+        }
+        if let Some(place) = chunks.get_mut(no).and_then(|chunk| Arc::make_mut(chunk).place(key.column)) {
+            *place = Some(Arc::new(column));
+        }
+        Ok(())
+    })?;
+    let systems = systems.into_iter().map(|(id, data)| (id, Arc::new(data))).collect();
+    let mut state = State::from_snapshot(Snapshot { commit: stands_for, systems });
+    store.replay(stands_for, |commit, entry| {
+        for op in &entry.ops {
+            state.apply_columns(op, Stamp { at: entry.at, commit });
+            if let crate::store::Op::System { no, .. } = op
+                && let Some(chunks) = early.remove(no)
+            {
+                state.adopt(*no, chunks);
+            }
+        }
+        state.snapshot.commit = commit;
+        Ok(())
+    })?;
+    Ok((state.index_all(), stands_for))
+}

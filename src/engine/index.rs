@@ -1,0 +1,114 @@
+//! From identifier to row without a lock: a hash table in shards, copied on write.
+//!
+//! Holds row numbers only; the identifiers themselves stand in the columns, so comparing asks the caller.
+//! Invariant: a row stands in the shard that its identifier's hash names, once.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::store::RowNo;
+
+/// Rows of a shard, on average, before the number of shards doubles: a new end user copies one shard.
+const SHARD: usize = 256;
+const SEED: u64 = 0x0526_F0C4_1189_0001;
+
+fn hash(id: &str) -> u64 {
+    FixedState::with_seed(SEED).hash_one(id)
+}
+
+/// The rows of a system by identifier.
+#[derive(Debug, Clone)]
+pub(crate) struct Index {
+    shards: Vec<Arc<HashTable<RowNo>>>,
+    rows: usize,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::with_capacity(0)
+    }
+}
+
+impl Index {
+    /// An empty index with as many shards as `rows` rows want.
+    pub(crate) fn with_capacity(rows: usize) -> Self {
+        let shards = (rows / SHARD + 1).next_power_of_two();
+        Self { shards: (0..shards).map(|_| Arc::new(HashTable::new())).collect(), rows: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows
+    }
+
+    fn shard(&self, hash: u64) -> usize {
+        // The upper half: the table itself uses the lower bits and the top seven.
+        (hash >> 32) as usize & (self.shards.len() - 1)
+    }
+
+    /// The row of an identifier; `id_of` gives a row's identifier.
+    pub(crate) fn find<'a>(&self, id: &str, id_of: impl Fn(RowNo) -> &'a str) -> Option<RowNo> {
+        let hash = hash(id);
+        self.shards.get(self.shard(hash))?.find(hash, |row| id_of(*row) == id).copied()
+    }
+
+    /// Adds a row whose identifier is not there yet.
+    pub(crate) fn insert<'a>(&mut self, id: &str, row: RowNo, id_of: &dyn Fn(RowNo) -> &'a str) {
+        if self.rows >= self.shards.len() * SHARD * 2 {
+            self.grow(id_of);
+        }
+        let hash_of_id = hash(id);
+        let shard = self.shard(hash_of_id);
+        if let Some(table) = self.shards.get_mut(shard) {
+            Arc::make_mut(table).insert_unique(hash_of_id, row, |other| hash(id_of(*other)));
+            self.rows += 1;
+        }
+    }
+
+    /// Removes a row by its identifier.
+    pub(crate) fn remove(&mut self, id: &str, row: RowNo) {
+        let hash = hash(id);
+        let shard = self.shard(hash);
+        if let Some(table) = self.shards.get_mut(shard)
+            && let Ok(entry) = Arc::make_mut(table).find_entry(hash, |other| *other == row)
+        {
+            entry.remove();
+            self.rows -= 1;
+        }
+    }
+
+    fn grow<'a>(&mut self, id_of: &dyn Fn(RowNo) -> &'a str) {
+        let mut larger = Self::with_capacity(self.rows * 2);
+        for row in self.shards.iter().flat_map(|shard| shard.iter()) {
+            larger.insert(id_of(*row), *row, id_of);
+        }
+        *self = larger;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_was_put_in_and_not_what_was_taken_out() {
+        let ids: Vec<String> = (0..5000).map(|n| format!("user{n}@example.com")).collect();
+        let id_of = |row: RowNo| ids[row as usize].as_str();
+        let mut index = Index::default();
+        for (row, id) in ids.iter().enumerate() {
+            assert_eq!(index.find(id, id_of), None);
+            index.insert(id, row as RowNo, &id_of);
+        }
+        let before = index.clone();
+        for (row, id) in ids.iter().enumerate().filter(|(row, _)| row % 3 == 0) {
+            index.remove(id, row as RowNo);
+        }
+        for (row, id) in ids.iter().enumerate() {
+            assert_eq!(before.find(id, id_of), Some(row as RowNo), "an older snapshot does not change");
+            assert_eq!(index.find(id, id_of).is_some(), row % 3 != 0);
+        }
+        assert_eq!((before.len(), index.len()), (5000, 3333));
+    }
+}

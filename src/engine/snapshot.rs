@@ -1,0 +1,172 @@
+//! What readers see: one immutable view of every system, shared by all and never locked.
+//!
+//! A system's end users stand in rows, rows in chunks of [`ROWS`], and a chunk holds a [`Column`] for each
+//! column that has a value in it. Everything is behind `Arc`s and copied on write, so a snapshot costs a
+//! writer only the chunks that it touches, and a reader nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::catalogue::{CREATED, IDS, SharedCatalogue, UPDATED};
+use super::column::{CellRef, Column, ROWS};
+use super::index::Index;
+use crate::model::{AttributeId, AttributeType, Date, EndUserId, IntegrationId, SystemId, Timestamp, Value};
+use crate::store::{ColumnNo, RowNo, SystemNo};
+
+/// Up to [`ROWS`] end users: their columns, by number.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Chunk {
+    columns: Vec<Option<Arc<Column>>>,
+}
+
+impl Chunk {
+    pub(crate) fn column(&self, no: ColumnNo) -> Option<&Column> {
+        self.columns.get(no as usize)?.as_deref()
+    }
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (ColumnNo, &Arc<Column>)> {
+        self.columns.iter().enumerate().filter_map(|(no, column)| Some((no as ColumnNo, column.as_ref()?)))
+    }
+    /// The place of a column, made if it is not there yet.
+    pub(crate) fn place(&mut self, no: ColumnNo) -> Option<&mut Option<Arc<Column>>> {
+        if self.columns.len() <= no as usize {
+            self.columns.resize(no as usize + 1, None);
+        }
+        self.columns.get_mut(no as usize)
+    }
+    pub(crate) fn get(&self, row: usize, no: ColumnNo) -> Option<CellRef<'_>> {
+        self.column(no)?.get(row)
+    }
+}
+
+/// Splits a row's number into its chunk's and its place there.
+pub(crate) fn locate(row: RowNo) -> (usize, usize) {
+    (row as usize / ROWS, row as usize % ROWS)
+}
+
+/// One system's end users.
+#[derive(Debug, Clone, Default)]
+pub struct SystemData {
+    pub(crate) no: SystemNo,
+    pub(crate) catalogue: SharedCatalogue,
+    pub(crate) chunks: Vec<Arc<Chunk>>,
+    pub(crate) index: Arc<Index>,
+}
+
+impl SystemData {
+    /// The end user with this identifier.
+    #[must_use]
+    pub fn find(&self, id: &EndUserId) -> Option<EndUser<'_>> {
+        self.find_row(id.as_str()).map(|row| EndUser { system: self, row })
+    }
+
+    /// How many end users there are.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.index.len() as u64
+    }
+
+    /// Whether there is no end user.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn find_row(&self, id: &str) -> Option<RowNo> {
+        self.index.find(id, |row| self.id(row))
+    }
+
+    /// A row's identifier; empty when nobody stands there.
+    pub(crate) fn id(&self, row: RowNo) -> &str {
+        let (chunk, at) = locate(row);
+        self.chunks.get(chunk).and_then(|chunk| chunk.column(IDS)?.text(at)).unwrap_or_default()
+    }
+
+    pub(crate) fn cell(&self, row: RowNo, no: ColumnNo) -> Option<CellRef<'_>> {
+        let (chunk, at) = locate(row);
+        self.chunks.get(chunk)?.get(at, no)
+    }
+
+    fn time(&self, row: RowNo, no: ColumnNo) -> Option<Timestamp> {
+        match self.cell(row, no)? {
+            CellRef::Int(millis) => Some(Timestamp::from_millis(millis)),
+            _ => None,
+        }
+    }
+}
+
+/// One end user in a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct EndUser<'a> {
+    system: &'a SystemData,
+    row: RowNo,
+}
+
+impl EndUser<'_> {
+    /// When the end user came to be.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        self.system.time(self.row, CREATED).unwrap_or_default()
+    }
+
+    /// When an attribute of the end user last changed.
+    #[must_use]
+    pub fn updated_at(&self) -> Timestamp {
+        self.system.time(self.row, UPDATED).unwrap_or_default()
+    }
+
+    /// When the integration last changed the end user.
+    #[must_use]
+    pub fn set_at(&self, integration: &IntegrationId) -> Option<Timestamp> {
+        self.system.time(self.row, self.system.catalogue.set_at(integration)?)
+    }
+
+    /// The stored value of an attribute, read as `kind`: a value stored under another type goes through the
+    /// coercion table, and one that does not fit is hidden.
+    #[must_use]
+    pub fn value(&self, attribute: &AttributeId, kind: AttributeType) -> Option<Value> {
+        let typed = self.system.catalogue.typed(attribute);
+        let stored = |no, kind| self.system.cell(self.row, no).and_then(|cell| value_of(cell, kind));
+        if let Some(value) = typed.of(kind).and_then(|no| stored(no, kind)) {
+            return Some(value);
+        }
+        [AttributeType::String, AttributeType::Number, AttributeType::Date]
+            .into_iter()
+            .filter(|other| *other != kind)
+            .find_map(|other| stored(typed.of(other)?, other))?
+            .read_as(kind)
+    }
+}
+
+/// A cell as a value of its column's type.
+fn value_of(cell: CellRef<'_>, kind: AttributeType) -> Option<Value> {
+    match (cell, kind) {
+        (CellRef::String(text), AttributeType::String) => Some(Value::String(Arc::from(text))),
+        (CellRef::Number(number), AttributeType::Number) => Some(Value::Number(number)),
+        (CellRef::Int(days), AttributeType::Date) => {
+            i32::try_from(days).ok().and_then(Date::from_days).map(Value::Date)
+        }
+        _ => None,
+    }
+}
+
+/// Every system as it was after one commit.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Number of the journal entry up to which it stands.
+    pub(crate) commit: u64,
+    pub(crate) systems: BTreeMap<SystemId, Arc<SystemData>>,
+}
+
+impl Snapshot {
+    /// A system's end users; `None` while nothing was ever stored in it.
+    #[must_use]
+    pub fn system(&self, id: &SystemId) -> Option<&Arc<SystemData>> {
+        self.systems.get(id)
+    }
+
+    /// How many end users there are in all systems together.
+    #[must_use]
+    pub fn end_users(&self) -> u64 {
+        self.systems.values().map(|system| system.len()).sum()
+    }
+}

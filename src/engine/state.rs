@@ -1,0 +1,259 @@
+//! The writer's own view: a snapshot that it may change, and which rows are free.
+//!
+//! [`State::apply`] is the only thing that changes columns, live and while the journal is replayed, so that both
+//! come to the same columns. It is physical (rows and columns by number) and idempotent in the sense that
+//! recovery needs: replaying entries in order over chunks that already hold some of them ends in the same state.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::catalogue::{CREATED, Catalogue, IDS, Spec, UPDATED};
+use super::column::{CellRef, ROWS};
+use super::index::Index;
+use super::snapshot::{Chunk, Snapshot, SystemData, locate};
+use crate::model::{AttributeId, AttributeName, AttributeType, IntegrationId, SystemId};
+use crate::store::{Cell, ColumnNo, Op, RowNo, SystemNo};
+
+/// When and by which journal entry a change is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stamp {
+    /// Milliseconds since 1970 UTC.
+    pub(crate) at: i64,
+    /// The entry's number.
+    pub(crate) commit: u64,
+}
+
+/// Rows of a system that nobody stands in, lowest last, and the first row never used.
+#[derive(Debug, Default)]
+struct Room {
+    free: Vec<RowNo>,
+    next: RowNo,
+}
+
+/// A snapshot in the making.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) snapshot: Snapshot,
+    names: HashMap<SystemNo, SystemId>,
+    rooms: HashMap<SystemNo, Room>,
+}
+
+/// The wire code of a type in an [`Op::Column`].
+pub(crate) fn code_of(kind: AttributeType) -> u8 {
+    match kind {
+        AttributeType::String => 0,
+        AttributeType::Number => 1,
+        AttributeType::Date => 2,
+    }
+}
+
+fn kind_of(code: u8) -> Option<AttributeType> {
+    [AttributeType::String, AttributeType::Number, AttributeType::Date].into_iter().find(|kind| code_of(*kind) == code)
+}
+
+/// A journal cell as a column takes it.
+pub(crate) fn cell_ref(cell: &Cell) -> CellRef<'_> {
+    match cell {
+        Cell::S(text) => CellRef::String(text),
+        Cell::N(number) => CellRef::Number(*number),
+        Cell::D(days) => CellRef::Int(i64::from(*days)),
+    }
+}
+
+/// The columns of one row, to be changed under one stamp.
+struct RowEditor<'a> {
+    chunk: &'a mut Chunk,
+    catalogue: &'a Catalogue,
+    at: usize,
+    commit: u64,
+}
+
+impl RowEditor<'_> {
+    fn set(&mut self, no: ColumnNo, content: CellRef<'_>) {
+        let Some(spec) = self.catalogue.spec(no) else { return };
+        let Some(place) = self.chunk.place(no) else { return };
+        let column = Arc::make_mut(place.get_or_insert_with(|| Arc::new(spec.column())));
+        column.set(self.at, content);
+        column.modified = self.commit;
+    }
+
+    fn clear(&mut self, no: ColumnNo) {
+        if let Some(Some(column)) = self.chunk.place(no)
+            && column.present().get(self.at)
+        {
+            let column = Arc::make_mut(column);
+            column.clear(self.at);
+            column.modified = self.commit;
+        }
+    }
+}
+
+impl State {
+    /// The state that continues a snapshot.
+    pub(crate) fn from_snapshot(snapshot: Snapshot) -> Self {
+        let names = snapshot.systems.iter().map(|(id, data)| (data.no, id.clone())).collect();
+        let rooms = snapshot.systems.values().map(|data| (data.no, room_in(data))).collect();
+        Self { snapshot, names, rooms }
+    }
+
+    /// After chunks are loaded and the journal is replayed: finds everyone's row.
+    pub(crate) fn index_all(mut self) -> Self {
+        for data in self.snapshot.systems.values_mut() {
+            let data = Arc::make_mut(data);
+            let rows =
+                data.chunks.iter().filter_map(|chunk| chunk.column(IDS)).map(|ids| ids.present().count()).sum::<u64>();
+            let mut index = Index::with_capacity(rows as usize);
+            for row in used_rows(data) {
+                index.insert(data.id(row), row, &|other| data.id(other));
+            }
+            data.index = Arc::new(index);
+        }
+        Self::from_snapshot(self.snapshot)
+    }
+
+    pub(crate) fn system(&self, id: &SystemId) -> Option<&SystemData> {
+        self.snapshot.systems.get(id).map(Arc::as_ref)
+    }
+
+    pub(crate) fn next_system(&self) -> SystemNo {
+        self.names.keys().max().map_or(0, |highest| highest + 1)
+    }
+
+    /// A row that nobody stands in.
+    pub(crate) fn take_row(&mut self, system: SystemNo) -> RowNo {
+        let room = self.rooms.entry(system).or_default();
+        room.free.pop().unwrap_or_else(|| {
+            room.next += 1;
+            room.next - 1
+        })
+    }
+
+    fn data_mut(&mut self, no: SystemNo) -> Option<&mut SystemData> {
+        self.snapshot.systems.get_mut(self.names.get(&no)?).map(Arc::make_mut)
+    }
+
+    /// Applies one operation to the columns, and to the index when the end user is new or goes.
+    pub(crate) fn apply(&mut self, op: &Op, stamp: Stamp) {
+        if let Op::Delete { system, row } = op {
+            if let Some(data) = self.data_mut(*system) {
+                let id = data.id(*row).to_owned();
+                Arc::make_mut(&mut data.index).remove(&id, *row);
+            }
+            self.rooms.entry(*system).or_default().free.push(*row);
+        }
+        self.apply_columns(op, stamp);
+        if let Op::Put { system, row, id: Some(id), .. } = op
+            && let Some(data) = self.data_mut(*system)
+        {
+            let mut index = std::mem::take(&mut data.index);
+            Arc::make_mut(&mut index).insert(id, *row, &|other| data.id(other));
+            data.index = index;
+        }
+    }
+
+    /// Applies one operation to catalogue and columns only: what replaying does before everyone is indexed.
+    pub(crate) fn apply_columns(&mut self, op: &Op, stamp: Stamp) {
+        match op {
+            Op::System { no, id } => {
+                if let Ok(id) = SystemId::new(id) {
+                    self.names.insert(*no, id.clone());
+                    let data = self.snapshot.systems.entry(id).or_default();
+                    Arc::make_mut(data).no = *no;
+                }
+            }
+            Op::Column { system, no, integration, name, kind } => {
+                let (integration, name) = (IntegrationId::new(integration), AttributeName::new(name));
+                if let (Ok(integration), Ok(name), Some(kind)) = (integration, name, kind_of(*kind)) {
+                    self.enter(*system, *no, Spec::Attribute(AttributeId { integration, name }, kind));
+                }
+            }
+            Op::Integration { system, no, id } => {
+                if let Ok(id) = IntegrationId::new(id) {
+                    self.enter(*system, *no, Spec::SetAt(id));
+                }
+            }
+            Op::DropColumn { system, no } => self.drop_column(*system, *no, stamp),
+            Op::Put { system, row, id, touched, sets, clears } => {
+                self.edit(*system, *row, stamp, |editor| {
+                    if let Some(id) = id {
+                        editor.set(IDS, CellRef::String(id));
+                        editor.set(CREATED, CellRef::Int(stamp.at));
+                    }
+                    editor.set(UPDATED, CellRef::Int(stamp.at));
+                    if let Some(touched) = touched {
+                        editor.set(*touched, CellRef::Int(stamp.at));
+                    }
+                    clears.iter().for_each(|no| editor.clear(*no));
+                    sets.iter().for_each(|(no, cell)| editor.set(*no, cell_ref(cell)));
+                });
+            }
+            Op::Delete { system, row } => self.edit(*system, *row, stamp, |editor| {
+                for no in 0..editor.catalogue.next() {
+                    editor.clear(no);
+                }
+            }),
+            Op::Record { .. } => {}
+        }
+    }
+
+    /// Gives a system that the journal made the chunks that an unfinished checkpoint already wrote of it.
+    pub(crate) fn adopt(&mut self, system: SystemNo, chunks: Vec<Arc<Chunk>>) {
+        if let Some(data) = self.data_mut(system) {
+            data.chunks = chunks;
+        }
+    }
+
+    fn enter(&mut self, system: SystemNo, no: ColumnNo, spec: Spec) {
+        if let Some(data) = self.data_mut(system) {
+            Arc::make_mut(&mut data.catalogue).enter(no, spec);
+        }
+    }
+
+    fn drop_column(&mut self, system: SystemNo, no: ColumnNo, stamp: Stamp) {
+        let Some(data) = self.data_mut(system) else { return };
+        Arc::make_mut(&mut data.catalogue).drop_column(no);
+        for chunk in &mut data.chunks {
+            if chunk.column(no).is_none() {
+                continue;
+            }
+            if let Some(place) = Arc::make_mut(chunk).place(no) {
+                let mut empty = Spec::Dropped.column();
+                empty.modified = stamp.commit;
+                *place = Some(Arc::new(empty));
+            }
+        }
+    }
+
+    fn edit(&mut self, system: SystemNo, row: RowNo, stamp: Stamp, change: impl FnOnce(&mut RowEditor<'_>)) {
+        let Some(data) = self.data_mut(system) else { return };
+        let (chunk, at) = locate(row);
+        if data.chunks.len() <= chunk {
+            data.chunks.resize_with(chunk + 1, Arc::default);
+        }
+        if let Some(chunk) = data.chunks.get_mut(chunk) {
+            let catalogue = &data.catalogue;
+            change(&mut RowEditor { chunk: Arc::make_mut(chunk), catalogue, at, commit: stamp.commit });
+        }
+    }
+}
+
+/// Every row in which somebody stands.
+pub(crate) fn used_rows(data: &SystemData) -> impl Iterator<Item = RowNo> {
+    data.chunks.iter().enumerate().flat_map(|(no, chunk)| {
+        let ids = chunk.column(IDS);
+        let end = ids.map_or(0, |ids| ids.present().end());
+        (0..end)
+            .filter(move |at| ids.is_some_and(|ids| ids.present().get(*at)))
+            .map(move |at| (no * ROWS + at) as RowNo)
+    })
+}
+
+fn room_in(data: &SystemData) -> Room {
+    let mut room = Room::default();
+    for row in used_rows(data) {
+        room.free.extend(room.next..row);
+        room.next = row + 1;
+    }
+    room.free.reverse();
+    room
+}

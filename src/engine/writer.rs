@@ -1,0 +1,341 @@
+//! The one thread that writes: it takes everything that waits, plans one commit, makes it durable, publishes the
+//! new snapshot, and only then answers every caller. One sync serves all who wait for it.
+//!
+//! Invariant: nothing is acknowledged, and nothing is readable, before it is durable. After a failed commit the
+//! state goes back to the published snapshot.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::plan::Plan;
+use super::snapshot::Snapshot;
+use super::state::{Stamp, State};
+use crate::clock::Clock;
+use crate::model::{AttributeId, AttributeName, EndUserId, IntegrationId, SystemId, Value};
+use crate::store::{Entry, Op, Store, StoreError, Table};
+
+/// Commands that may wait before callers are told to come back.
+pub(super) const QUEUE: usize = 16_384;
+/// Cells that may wait, over all commands: bounds memory when calls are large.
+const QUEUED_CELLS: usize = 4_000_000;
+/// Cells after which a commit takes no more commands: bounds how long the first caller waits.
+const COMMIT_CELLS: usize = 100_000;
+/// How long an answer is kept for its `Idempotency-Key`: 24 hours.
+pub(super) const IDEMPOTENCY_MILLIS: i64 = 24 * 3600 * 1000;
+
+/// One call's changes.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The system written to.
+    pub system: SystemId,
+    /// The integration whose attributes are written.
+    pub integration: IntegrationId,
+    /// What happens to attributes that a record does not name.
+    pub mode: Mode,
+    /// The integration's declared attributes: those that [`Mode::Replace`] deletes when a record leaves them out.
+    pub declared: Vec<AttributeName>,
+    /// The end users and their values.
+    pub records: Vec<Record>,
+    /// What makes sure that the same call sent again is not applied twice.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// What happens to attributes that a record does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// They stay.
+    Merge,
+    /// Those of the same integration are deleted.
+    Replace,
+}
+
+/// One end user's values in an update.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Who.
+    pub id: EndUserId,
+    /// The values, each attribute once.
+    pub sets: Vec<(AttributeName, Value)>,
+}
+
+/// `Idempotency-Key`: whose, which, and a hash of the call, so that another call under the same key is refused.
+#[derive(Debug, Clone)]
+pub struct Idempotency {
+    /// Caller and key.
+    pub key: Vec<u8>,
+    /// Hash of the call's body.
+    pub call_hash: u64,
+}
+
+/// What an update did, counted in distinct end users (`received`: in records).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Records in the call.
+    pub received: u64,
+    /// End users that came to be.
+    pub created: u64,
+    /// End users that changed.
+    pub updated: u64,
+    /// End users that stayed as they were.
+    pub unchanged: u64,
+}
+
+/// Why a write was not done. Nothing of it was stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The queue is full: try again.
+    #[error("the write queue is full; try again in a second")]
+    Busy,
+    /// Too little disk.
+    #[error("free disk is below `storage.min_free_mib`: updates are refused until there is room, reads go on")]
+    DiskFull,
+    /// A commit failed, and the store takes no more.
+    #[error("the store has failed and takes no more writes until a restart: {0}")]
+    Failed(String),
+    /// The same `Idempotency-Key` with another call.
+    #[error("this Idempotency-Key was used within 24 hours for another call; send a new key")]
+    KeyReused,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+/// What the answer to an `Idempotency-Key` is kept as.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct AnswerRecord {
+    pub(super) call_hash: u64,
+    pub(super) at: i64,
+    outcome: Outcome,
+}
+
+/// A record to put, or with `None` to remove.
+pub type RecordWrite = (Table, Vec<u8>, Option<Vec<u8>>);
+/// Which attributes of which systems a purge keeps.
+pub type Keep = Arc<dyn Fn(&SystemId, &AttributeId) -> bool + Send + Sync>;
+
+pub(super) enum Task {
+    Update(Update),
+    Delete(SystemId, EndUserId),
+    Unset(SystemId, EndUserId, AttributeId),
+    Records(Vec<RecordWrite>),
+    Purge(Keep),
+    /// Answered when everything before it is done; then the writer ends.
+    Stop,
+}
+
+/// What a task came to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Answer {
+    Outcome(Outcome),
+    Flag(bool),
+    Count(u64),
+    Done,
+}
+
+type Reply = oneshot::Sender<Result<Answer, WriteError>>;
+
+pub(super) struct Command {
+    task: Task,
+    cells: usize,
+    reply: Reply,
+}
+
+/// What the writer and everyone else share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) published: ArcSwap<Snapshot>,
+    pub(super) disk_full: AtomicBool,
+    /// Cells written since the last checkpoint began.
+    pub(super) cells_since_checkpoint: AtomicU64,
+    queued_commands: AtomicUsize,
+    queued_cells: AtomicUsize,
+}
+
+impl Shared {
+    pub(super) fn new(snapshot: Snapshot) -> Self {
+        Self {
+            published: ArcSwap::from_pointee(snapshot),
+            disk_full: AtomicBool::new(false),
+            cells_since_checkpoint: AtomicU64::new(0),
+            queued_commands: AtomicUsize::new(0),
+            queued_cells: AtomicUsize::new(0),
+        }
+    }
+    pub(super) fn queued(&self) -> usize {
+        self.queued_commands.load(Ordering::Relaxed)
+    }
+}
+
+impl Task {
+    /// How much work it is, in cells.
+    fn cells(&self) -> usize {
+        match self {
+            Self::Update(update) => update.records.iter().map(|record| record.sets.len() + 1).sum(),
+            Self::Records(records) => records.len(),
+            _ => 1,
+        }
+    }
+}
+
+/// Hands a task to the writer; the receiver gets its answer.
+pub(super) fn submit(
+    shared: &Shared,
+    queue: &SyncSender<Command>,
+    task: Task,
+) -> Result<oneshot::Receiver<Result<Answer, WriteError>>, WriteError> {
+    let cells = task.cells();
+    let frees_room = matches!(task, Task::Delete(..) | Task::Stop | Task::Purge(_));
+    if !frees_room && shared.disk_full.load(Ordering::Relaxed) {
+        return Err(WriteError::DiskFull);
+    }
+    if shared.queued_cells.load(Ordering::Relaxed) > QUEUED_CELLS {
+        return Err(WriteError::Busy);
+    }
+    let (reply, answer) = oneshot::channel();
+    shared.queued_commands.fetch_add(1, Ordering::Relaxed);
+    shared.queued_cells.fetch_add(cells, Ordering::Relaxed);
+    queue.try_send(Command { task, cells, reply }).map_err(|refused| {
+        shared.queued_commands.fetch_sub(1, Ordering::Relaxed);
+        shared.queued_cells.fetch_sub(cells, Ordering::Relaxed);
+        match refused {
+            TrySendError::Full(_) => WriteError::Busy,
+            TrySendError::Disconnected(_) => WriteError::Stopping,
+        }
+    })?;
+    Ok(answer)
+}
+
+/// The writer's thread.
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) store: Arc<Store>,
+    pub(super) clock: Clock,
+    pub(super) state: State,
+}
+
+impl Writer {
+    /// Runs until a [`Task::Stop`] or until every sender is gone.
+    pub(super) fn run(mut self, queue: &Receiver<Command>) {
+        while let Ok(first) = queue.recv() {
+            let mut cells = first.cells;
+            let mut commands = vec![first];
+            while cells < COMMIT_CELLS
+                && let Ok(next) = queue.try_recv()
+            {
+                cells += next.cells;
+                commands.push(next);
+            }
+            self.shared.queued_commands.fetch_sub(commands.len(), Ordering::Relaxed);
+            self.shared.queued_cells.fetch_sub(cells, Ordering::Relaxed);
+            let stop = commands.iter().any(|command| matches!(command.task, Task::Stop));
+            self.commit(commands, cells);
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// Plans, makes durable, publishes, answers.
+    fn commit(&mut self, commands: Vec<Command>, cells: usize) {
+        let stamp = Stamp { at: self.clock.now().as_millis(), commit: self.state.snapshot.commit + 1 };
+        let mut answers = Vec::with_capacity(commands.len());
+        let mut kept = HashMap::new();
+        let mut plan = Plan::new(&mut self.state, stamp);
+        for command in commands {
+            answers.push((command.reply, carry_out(&mut plan, command.task, &self.store, &mut kept, stamp.at)));
+        }
+        let ops = plan.into_ops();
+        if let Err(failure) = self.publish(ops, stamp, cells) {
+            for (reply, answer) in answers {
+                let _ = reply.send(answer.and(Err(failure.clone())));
+            }
+            return;
+        }
+        for (reply, answer) in answers {
+            // The caller may have gone; what it asked for is done all the same.
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn publish(&mut self, ops: Vec<Op>, stamp: Stamp, cells: usize) -> Result<(), WriteError> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        let entry = Entry { at: stamp.at, ops };
+        match self.store.append(stamp.commit - 1, &entry) {
+            Ok(_) => {
+                self.state.snapshot.commit = stamp.commit;
+                self.shared.published.store(Arc::new(self.state.snapshot.clone()));
+                self.shared.cells_since_checkpoint.fetch_add(cells as u64, Ordering::Relaxed);
+                metrics::counter!("rollcall_commits_total").increment(1);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, commit = stamp.commit, "a commit failed; nothing of it is readable or acknowledged");
+                self.state = State::from_snapshot(self.shared.published.load().as_ref().clone());
+                Err(match error {
+                    StoreError::DiskFull { .. } => WriteError::DiskFull,
+                    other => WriteError::Failed(other.to_string()),
+                })
+            }
+        }
+    }
+}
+
+/// Plans one task. `kept` holds the answers of this commit by idempotency key.
+fn carry_out(
+    plan: &mut Plan<'_>,
+    task: Task,
+    store: &Store,
+    kept: &mut HashMap<Vec<u8>, AnswerRecord>,
+    at: i64,
+) -> Result<Answer, WriteError> {
+    match task {
+        Task::Update(update) => match &update.idempotency {
+            None => Ok(Answer::Outcome(plan.update(&update))),
+            Some(idempotency) => {
+                if let Some(earlier) = earlier_answer(store, kept, &idempotency.key, at)? {
+                    let same = earlier.call_hash == idempotency.call_hash;
+                    return if same { Ok(Answer::Outcome(earlier.outcome)) } else { Err(WriteError::KeyReused) };
+                }
+                let outcome = plan.update(&update);
+                let answer = AnswerRecord { call_hash: idempotency.call_hash, at, outcome };
+                let value = crate::store::encode(&answer).map_err(|error| WriteError::Failed(error.to_string()))?;
+                kept.insert(idempotency.key.clone(), answer);
+                plan.record(Op::Record { table: Table::Idempotency, key: idempotency.key.clone(), value: Some(value) });
+                Ok(Answer::Outcome(outcome))
+            }
+        },
+        Task::Delete(system, id) => Ok(Answer::Flag(plan.delete(&system, &id))),
+        Task::Unset(system, id, attribute) => Ok(Answer::Flag(plan.unset(&system, &id, &attribute))),
+        Task::Records(records) => {
+            for (table, key, value) in records {
+                plan.record(Op::Record { table, key, value });
+            }
+            Ok(Answer::Done)
+        }
+        Task::Purge(keep) => Ok(Answer::Count(plan.purge(keep.as_ref()))),
+        Task::Stop => Ok(Answer::Done),
+    }
+}
+
+fn earlier_answer(
+    store: &Store,
+    kept: &HashMap<Vec<u8>, AnswerRecord>,
+    key: &[u8],
+    at: i64,
+) -> Result<Option<AnswerRecord>, WriteError> {
+    if let Some(answer) = kept.get(key) {
+        return Ok(Some(*answer));
+    }
+    let failed = |error: StoreError| WriteError::Failed(error.to_string());
+    let Some(bytes) = store.record(Table::Idempotency, key).map_err(failed)? else { return Ok(None) };
+    let answer: AnswerRecord = crate::store::decode(&bytes).map_err(failed)?;
+    Ok((at - answer.at < IDEMPOTENCY_MILLIS).then_some(answer))
+}

@@ -1,0 +1,217 @@
+//! A record as it was sent: a JSON tree that keeps what the coercion table needs and a usual parser loses.
+//!
+//! Numbers stay their own text (so `1e999` and integers beyond 2^53 can be refused by name), duplicate keys are
+//! found at any depth, and depth and width are limited. Refuses to know of integrations.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Deepest nesting of a record. Field paths are written by people; nobody names a field at level 32.
+const MAX_DEPTH: usize = 32;
+/// Most keys in one object: twenty times the attribute cap.
+const MAX_KEYS: usize = 2_000;
+
+/// A JSON value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Node<'a> {
+    Null,
+    Boolean(bool),
+    /// The number's own text.
+    Number(&'a str),
+    Text(Cow<'a, str>),
+    Array(Vec<Node<'a>>),
+    Object(Vec<(Cow<'a, str>, Node<'a>)>),
+}
+
+/// An object's members, the values not yet looked into.
+pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// A text that borrows from the input where it has no escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
+                let mut seen = HashSet::new();
+                while let Some(Text(key)) = map.next_key()? {
+                    if members.len() == MAX_KEYS {
+                        return Err(A::Error::custom(format!("an object has more than {MAX_KEYS} keys")));
+                    }
+                    if !seen.insert(key.clone()) {
+                        return Err(A::Error::custom(format!("the key {key:?} stands twice in one object")));
+                    }
+                    members.push((key, map.next_value()?));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+/// Why a text is no tree, and where below the value (a JSON pointer).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TreeError {
+    pub(crate) pointer: String,
+    pub(crate) detail: String,
+}
+
+impl<'a> Node<'a> {
+    /// Reads a whole value.
+    pub(crate) fn read(raw: &'a RawValue, pointer: &str) -> Result<Self, TreeError> {
+        Self::at_depth(raw, pointer, 0)
+    }
+
+    fn at_depth(raw: &'a RawValue, pointer: &str, depth: usize) -> Result<Self, TreeError> {
+        let fail = |detail: String| TreeError { pointer: pointer.to_owned(), detail };
+        let text = raw.get();
+        if depth > MAX_DEPTH {
+            return Err(fail(format!("the record is nested more than {MAX_DEPTH} levels deep")));
+        }
+        Ok(match text.as_bytes().first() {
+            Some(b'n') => Self::Null,
+            Some(b't') => Self::Boolean(true),
+            Some(b'f') => Self::Boolean(false),
+            Some(b'"') => {
+                let Text(text) = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+                Self::Text(text)
+            }
+            Some(b'[') => {
+                let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+                let nodes = items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, item)| Self::at_depth(item, &format!("{pointer}/{at}"), depth + 1));
+                Self::Array(nodes.collect::<Result<_, _>>()?)
+            }
+            Some(b'{') => {
+                let Members(members) = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+                let nodes = members.into_iter().map(|(key, value)| {
+                    let node = Self::at_depth(value, &join(pointer, &key), depth + 1)?;
+                    Ok((key, node))
+                });
+                Self::Object(nodes.collect::<Result<_, _>>()?)
+            }
+            _ => Self::Number(text),
+        })
+    }
+
+    fn member(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members.iter().find(|(name, _)| name == key).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    /// Finds a dot-separated path: a literal key `"a.b"` before the nested `{"a":{"b":…}}`, the longest literal
+    /// key first, at every level. Gives the value and its pointer.
+    pub(crate) fn find(&self, path: &str, pointer: &str) -> Option<(&Self, String)> {
+        if let Some(found) = self.member(path) {
+            return Some((found, join(pointer, path)));
+        }
+        path.rmatch_indices('.').find_map(|(dot, _)| {
+            let (head, tail) = (path.get(..dot)?, path.get(dot + 1..)?);
+            self.member(head)?.find(tail, &join(pointer, head))
+        })
+    }
+
+    /// Pointers of every null in it.
+    pub(crate) fn nulls(&self, pointer: &str, found: &mut Vec<String>) {
+        match self {
+            Self::Null => found.push(pointer.to_owned()),
+            Self::Array(items) => {
+                items.iter().enumerate().for_each(|(at, item)| item.nulls(&format!("{pointer}/{at}"), found));
+            }
+            Self::Object(members) => members.iter().for_each(|(key, node)| node.nulls(&join(pointer, key), found)),
+            _ => {}
+        }
+    }
+
+    /// How many fields with a value it has; an array is one.
+    pub(crate) fn fields(&self) -> usize {
+        match self {
+            Self::Object(members) => members.iter().map(|(_, node)| node.fields()).sum(),
+            _ => 1,
+        }
+    }
+}
+
+/// A JSON pointer one step longer (RFC 6901: `~` is `~0`, `/` is `~1`).
+pub(crate) fn join(pointer: &str, key: &str) -> String {
+    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<(), TreeError> {
+        let raw: &RawValue = serde_json::from_str(text).unwrap();
+        Node::read(raw, "/r").map(|_| ())
+    }
+
+    #[test]
+    fn the_longest_literal_key_wins_at_every_level() {
+        let find = |text: &str, path: &str| {
+            let raw: &RawValue = serde_json::from_str(text).unwrap();
+            let node = Node::read(raw, "").unwrap();
+            node.find(path, "").map(|(node, pointer)| (format!("{node:?}"), pointer))
+        };
+        let found = |node: &str, pointer: &str| Some((format!("Number(\"{node}\")"), pointer.to_owned()));
+        assert_eq!(find(r#"{"a.b":1,"a":{"b":2}}"#, "a.b"), found("1", "/a.b"));
+        assert_eq!(find(r#"{"a":{"b":2}}"#, "a.b"), found("2", "/a/b"));
+        assert_eq!(find(r#"{"a":{"b.c":1,"b":{"c":2}},"a.b":{"c":3}}"#, "a.b.c"), found("3", "/a.b/c"));
+        assert_eq!(find(r#"{"a":{"b.c":1,"b":{"c":2}}}"#, "a.b.c"), found("1", "/a/b.c"));
+        assert_eq!(find(r#"{"a.b":{"x":1},"a":{"b":{"c":2}}}"#, "a.b.c"), found("2", "/a/b/c"));
+        assert_eq!(find(r#"{"a":1}"#, "a.b"), None);
+    }
+
+    #[test]
+    fn duplicates_depth_width_and_lone_surrogates_are_refused() {
+        assert!(read(r#"{"a":{"b":1,"b":2}}"#).unwrap_err().detail.contains("\"b\" stands twice"));
+        assert!(read(r#"{"a":1,"\u0061":2}"#).is_err(), "the same key, escaped");
+        assert!(read(&format!("{}1{}", "[".repeat(40), "]".repeat(40))).is_err());
+        assert!(read(&format!("{}1{}", "[".repeat(20), "]".repeat(20))).is_ok());
+        let wide: Vec<String> = (0..=MAX_KEYS).map(|n| format!("\"k{n}\":1")).collect();
+        assert!(read(&format!("{{{}}}", wide.join(","))).is_err());
+        assert_eq!(read(r#"{"a":["\ud800"]}"#).unwrap_err().pointer, "/r/a/0");
+    }
+
+    #[test]
+    fn nulls_are_found_at_any_depth() {
+        let raw: &RawValue = serde_json::from_str(r#"{"a":null,"b":{"c/d":[1,null]}}"#).unwrap();
+        let mut found = Vec::new();
+        Node::read(raw, "/data/0").unwrap().nulls("/data/0", &mut found);
+        assert_eq!(found, ["/data/0/a", "/data/0/b/c~1d/1"]);
+    }
+}
