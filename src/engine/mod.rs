@@ -25,6 +25,9 @@ mod state;
 mod texts;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
@@ -225,6 +228,19 @@ impl Engine {
             let _ = answer.blocking_recv();
         }
         let _ = threads.writer.join();
+        drop(self.0.wake.lock().take());
+        let _ = threads.checkpointer.join();
+    }
+
+    /// Ends the threads without a last checkpoint, as a crash would.
+    #[cfg(test)]
+    fn abandon(&self) {
+        let Some(threads) = self.0.threads.lock().take() else { return };
+        if let Ok(answer) = submit(&self.0.shared, &self.0.queue, Task::Stop) {
+            let _ = answer.blocking_recv();
+        }
+        let _ = threads.writer.join();
+        self.0.checkpointed.store(self.0.shared.published.load().commit, Ordering::Relaxed);
         drop(self.0.wake.lock().take());
         let _ = threads.checkpointer.join();
     }
