@@ -4,8 +4,8 @@
 //! arguments, calls one room, and prints. Invariant: results go to stdout, everything else to stderr; the exit status
 //! is 0, 1 when something was found wrong, or 2 when the command was used wrong.
 //!
-//! To add a command: a file with `Args` and `run(…) -> anyhow::Result<ExitCode>`, a line in [`Command`], and one in
-//! [`dispatch`].
+//! To add a command: a file with `Args` and `run(…) -> anyhow::Result<ExitCode>`, a line in `Command`, and one in
+//! `dispatch`.
 
 mod check;
 mod completions;
