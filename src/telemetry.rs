@@ -23,8 +23,6 @@ const SECONDS: [f64; 18] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
     10.0, 30.0,
 ];
-/// Upper bounds of how many calls share one commit.
-const GROUP: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
 /// Why logs or metrics could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -110,62 +108,60 @@ pub fn metrics() -> Result<PrometheusHandle, TelemetryError> {
 }
 
 fn builder() -> Result<PrometheusBuilder, BuildError> {
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
-        .set_buckets_for_metric(Matcher::Full(COMMIT_GROUP.to_owned()), &GROUP)
+    PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
 }
 
-/// Counter. HTTP requests answered, by `method`, `route` (the template, not the path) and `status`.
-pub const HTTP_REQUESTS: &str = "rollcall_http_requests_total";
-/// Histogram. Seconds from a request's headers to its answer, by `route`.
-pub const HTTP_SECONDS: &str = "rollcall_http_request_seconds";
-/// Gauge. Connections open.
-pub const HTTP_CONNECTIONS: &str = "rollcall_http_connections";
-/// Counter. Update calls, by `system`, `integration` and `result` (`stored`, `refused`).
-pub const UPDATE_CALLS: &str = "rollcall_update_calls_total";
-/// Counter. Records of stored update calls, by `system` and `integration`.
-pub const UPDATE_RECORDS: &str = "rollcall_update_records_total";
-/// Counter. Access tokens asked for, by `result` (`issued`, `refused`).
-pub const TOKENS: &str = "rollcall_access_tokens_total";
-/// Counter. Commits made durable.
-pub const COMMITS: &str = "rollcall_commits_total";
-/// Histogram. Seconds that a commit takes to become durable.
-pub const COMMIT_SECONDS: &str = "rollcall_commit_seconds";
-/// Histogram. How many calls share one commit.
-pub const COMMIT_GROUP: &str = "rollcall_commit_group";
-/// Gauge. Calls that wait for the writer.
-pub const QUEUE: &str = "rollcall_write_queue";
-/// Histogram. Seconds that a checkpoint takes.
-pub const CHECKPOINT_SECONDS: &str = "rollcall_checkpoint_seconds";
-/// Gauge. End users, by `system`.
-pub const END_USERS: &str = "rollcall_end_users";
-/// Gauge. Attributes declared, by `system`; at most 100.
-pub const ATTRIBUTES: &str = "rollcall_attributes";
-/// Gauge. Errors in the rule files on disk, by `system`; above 0 an older version is live.
-pub const RULE_ERRORS: &str = "rollcall_rule_errors";
-/// Counter. Loads of the rule files, by `system` and `result` (`live`, `refused`).
-pub const RULE_LOADS: &str = "rollcall_rule_loads_total";
-/// Counter. Judgements at which a rule failed, by `system` and `segment`.
-pub const RULE_FAILURES: &str = "rollcall_rule_failures_total";
+/// What a metric does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// It counts values by size.
+    Histogram,
+}
 
-/// Gives every metric its help text and unit.
+/// Every metric: what it does, its name, unit and help text. A test holds that no other is used.
+const CATALOGUE: &[(Kind, &str, Unit, &str)] = &[
+    (
+        Kind::Counter,
+        "rollcall_http_requests_total",
+        Unit::Count,
+        "HTTP requests answered, by route, method and class of status",
+    ),
+    (
+        Kind::Histogram,
+        "rollcall_http_request_seconds",
+        Unit::Seconds,
+        "Time from a request to its answer, by route and method",
+    ),
+    (Kind::Counter, "rollcall_commits_total", Unit::Count, "Commits made durable; calls that wait share one"),
+    (Kind::Histogram, "rollcall_checkpoint_seconds", Unit::Seconds, "Time that a checkpoint takes"),
+    (Kind::Gauge, "rollcall_disk_full", Unit::Count, "1 while free disk is below min_free_mib and updates are refused"),
+    (Kind::Counter, "rollcall_rule_failures_total", Unit::Count, "Judgements at which a rule failed, by system"),
+    (
+        Kind::Counter,
+        "rollcall_rules_load_failures_total",
+        Unit::Count,
+        "Loads of a system's files that were refused, the last good version staying live",
+    ),
+    (
+        Kind::Gauge,
+        "rollcall_rules_systems_with_errors",
+        Unit::Count,
+        "Systems whose files on disk have errors; an older version of them is live, or none",
+    ),
+];
+
 fn describe() {
-    describe_counter!(HTTP_REQUESTS, Unit::Count, "HTTP requests answered, by method, route and status");
-    describe_histogram!(HTTP_SECONDS, Unit::Seconds, "Time from a request's headers to its answer, by route");
-    describe_gauge!(HTTP_CONNECTIONS, Unit::Count, "Connections open");
-    describe_counter!(UPDATE_CALLS, Unit::Count, "Update calls, by system, integration and result");
-    describe_counter!(UPDATE_RECORDS, Unit::Count, "Records of stored update calls, by system and integration");
-    describe_counter!(TOKENS, Unit::Count, "Access tokens asked for, by result");
-    describe_counter!(COMMITS, Unit::Count, "Commits made durable");
-    describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "Time that a commit takes to become durable");
-    describe_histogram!(COMMIT_GROUP, Unit::Count, "Calls that share one commit");
-    describe_gauge!(QUEUE, Unit::Count, "Calls that wait for the writer");
-    describe_histogram!(CHECKPOINT_SECONDS, Unit::Seconds, "Time that a checkpoint takes");
-    describe_gauge!(END_USERS, Unit::Count, "End users, by system");
-    describe_gauge!(ATTRIBUTES, Unit::Count, "Attributes declared, by system; at most 100");
-    describe_gauge!(RULE_ERRORS, Unit::Count, "Errors in the rule files on disk, by system");
-    describe_counter!(RULE_LOADS, Unit::Count, "Loads of the rule files, by system and result");
-    describe_counter!(RULE_FAILURES, Unit::Count, "Judgements at which a rule failed, by system and segment");
+    for &(kind, name, unit, help) in CATALOGUE {
+        match kind {
+            Kind::Counter => describe_counter!(name, unit, help),
+            Kind::Gauge => describe_gauge!(name, unit, help),
+            Kind::Histogram => describe_histogram!(name, unit, help),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -186,17 +182,14 @@ mod tests {
     #[test]
     fn metrics_are_shown_with_their_help_and_buckets() {
         let text = rendered(|| {
-            metrics::counter!(HTTP_REQUESTS, "route" => "/healthz").increment(2);
-            metrics::histogram!(COMMIT_SECONDS).record(0.000_3);
-            metrics::histogram!(COMMIT_GROUP).record(20.0);
+            metrics::counter!("rollcall_http_requests_total", "route" => "/healthz").increment(2);
+            metrics::histogram!("rollcall_checkpoint_seconds").record(0.3);
         });
         for line in [
-            "# HELP rollcall_http_requests_total HTTP requests answered, by method, route and status",
+            "# HELP rollcall_http_requests_total HTTP requests answered, by route, method and class of status",
             "rollcall_http_requests_total{route=\"/healthz\"} 2",
-            "rollcall_commit_seconds_bucket{le=\"0.00025\"} 0",
-            "rollcall_commit_seconds_bucket{le=\"0.0005\"} 1",
-            "rollcall_commit_group_bucket{le=\"16\"} 0",
-            "rollcall_commit_group_bucket{le=\"32\"} 1",
+            "rollcall_checkpoint_seconds_bucket{le=\"0.25\"} 0",
+            "rollcall_checkpoint_seconds_bucket{le=\"0.5\"} 1",
         ] {
             assert!(text.lines().any(|l| l == line), "`{line}` is missing in:\n{text}");
         }
@@ -204,12 +197,31 @@ mod tests {
 
     #[test]
     fn handle_is_the_same_however_often_it_is_asked_for() {
-        let first = metrics().unwrap();
-        let second = metrics().unwrap();
-        metrics::gauge!(QUEUE).set(7.0);
-        assert!(
-            first.render().contains("rollcall_write_queue 7") && second.render().contains("rollcall_write_queue 7")
-        );
+        let (first, second) = (metrics().unwrap(), metrics().unwrap());
+        metrics::gauge!("rollcall_disk_full").set(1.0);
+        for handle in [first, second] {
+            assert!(handle.render().contains("rollcall_disk_full 1"));
+        }
+    }
+
+    #[test]
+    fn every_metric_in_use_is_in_the_catalogue() {
+        let used = regex::Regex::new(r#"\b(counter|gauge|histogram)!\(\s*"(rollcall_[a-z_]+)""#).unwrap();
+        for path in sources(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for found in used.captures_iter(&text) {
+                let known = CATALOGUE.iter().find(|(_, name, ..)| *name == &found[2]);
+                let kind = known.map(|(kind, ..)| format!("{kind:?}").to_lowercase());
+                assert_eq!(kind.as_deref(), Some(&found[1]), "{} in {}", &found[2], path.display());
+            }
+        }
+    }
+
+    fn sources(folder: std::path::PathBuf) -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+        let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+        let below = folders.into_iter().flat_map(sources);
+        files.into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs")).chain(below).collect()
     }
 
     #[test]

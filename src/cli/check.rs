@@ -73,11 +73,16 @@ fn errors(checked: &[Checked]) -> usize {
     checked.iter().map(|c| c.errors.len()).sum()
 }
 
+/// The file that a finding is about; `.` is the rules folder itself.
+fn path_of(root: &Path, found: &FileError) -> PathBuf {
+    if found.file == "." { root.to_owned() } else { root.join(&found.file) }
+}
+
 /// Each finding on a line that editors can jump from, its hint below it.
 fn findings(root: &Path, checked: &[Checked]) -> String {
     let mut text = String::new();
     let mut add = |found: &FileError, mark: &str| {
-        let file = root.join(&found.file);
+        let file = path_of(root, found);
         // A finding about a whole file is at its start.
         let (line, column) = (found.line.max(1), found.column.max(1));
         let _ = writeln!(text, "{}:{line}:{column}: {mark}{}", file.display(), found.message);
@@ -156,7 +161,7 @@ fn document(root: &Path, checked: &[Checked]) -> serde_json::Value {
 fn annotations(root: &Path, checked: &[Checked]) -> String {
     let mut text = String::new();
     let mut add = |found: &FileError, kind: &str| {
-        let _ = write!(text, "::{kind} file={}", escaped_property(&root.join(&found.file).display().to_string()));
+        let _ = write!(text, "::{kind} file={}", escaped_property(&path_of(root, found).display().to_string()));
         if found.line > 0 {
             let _ = write!(text, ",line={}", found.line);
         }
