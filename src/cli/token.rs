@@ -99,7 +99,63 @@ fn refusal(status: StatusCode, answer: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+
     use super::*;
+
+    /// A server that gives one answer; joins to the body that it was sent.
+    fn answering(status: &'static str, body: &'static str) -> (Url, std::thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            let mut sent = vec![0; length];
+            reader.read_exact(&mut sent).unwrap();
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close", body.len());
+            let location = if status.starts_with('3') { "\r\nLocation: /elsewhere" } else { "" };
+            write!(stream, "{head}{location}\r\n\r\n{body}").unwrap();
+            String::from_utf8(sent).unwrap()
+        });
+        (url, server)
+    }
+
+    #[test]
+    fn credentials_go_into_the_body_as_a_form() {
+        let (url, server) = answering("200 OK", r#"{"access_token":"t0k","token_type":"Bearer"}"#);
+        let answer = ask(&url, "a:b", "s&c=r t", Some("end_users:read")).unwrap();
+        assert_eq!(answer["access_token"], "t0k");
+        assert_eq!(
+            server.join().unwrap(),
+            "grant_type=client_credentials&client_id=a%3Ab&client_secret=s%26c%3Dr+t&scope=end_users%3Aread"
+        );
+    }
+
+    #[test]
+    fn what_is_no_token_is_told_as_such() {
+        for (status, body, told) in [
+            ("401 Unauthorized", r#"{"error":"invalid_client"}"#, "invalid_client"),
+            ("200 OK", "<html>", "is this a Rollcall server?"),
+            ("307 Temporary Redirect", "", "307 Temporary Redirect, and no JSON"),
+        ] {
+            let (url, server) = answering(status, body);
+            let error = format!("{:#}", ask(&url, "a", "b", None).unwrap_err());
+            assert!(error.contains(told) && error.contains("gave no token"), "{error}");
+            server.join().unwrap();
+        }
+    }
 
     #[test]
     fn endpoint_is_below_the_servers_address() {
