@@ -1,159 +1,93 @@
 //! `config.toml`, environment and flags, as one checked [`Config`].
+//!
+//! Owns the keys, their defaults and limits, and what a mistake in them is told as. Knows nothing of what the
+//! settings are used for. Invariant: [`load`] gives either a configuration in which every value is checked, or every
+//! mistake at once, each with its place.
+//!
+//! Three layers, each over the one before it:
+//!
+//! 1. the file (`--config FILE`, else `./config.toml`, else nothing);
+//! 2. variables `ROLLCALL_<SECTION>__<KEY>` (`ROLLCALL_MAIL__SMTP__HOST` for a nested section); a list is written with
+//!    commas or as a TOML array; other variables that begin with `ROLLCALL_` are none of ours;
+//! 3. flags.
+//!
+//! Only the value that counts is judged: a variable mends a bad value in the file. Relative paths of the first two
+//! layers start at the file's folder, those of flags where the command runs. Without `public_url`, callers are told
+//! the address that follows from `listen` and the TLS keys.
 
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+mod check;
+mod error;
+mod keys;
+mod layers;
+mod read;
+mod types;
 
-use crate::model::Permission;
+use std::path::{Path, PathBuf};
 
-/// Everything that the server is told when it starts. Paths are already resolved against the configuration's folder.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Config {
-    /// `[server]`.
-    pub server: Server,
-    /// `[storage]`.
-    pub storage: Storage,
-    /// `[backup]`; absent: none is scheduled.
-    pub backup: Option<Backup>,
-    /// `[rules]`.
-    pub rules: Rules,
-    /// `[limits]`.
-    pub limits: Limits,
-    /// `[audit]`.
-    pub audit: Audit,
-    /// `[auth]`.
-    pub auth: Auth,
-    /// `[mail]`.
-    pub mail: Mail,
-    /// `[sso]`; absent: SSO is off.
-    pub sso: Option<Sso>,
-    /// `[[roles]]`, beside the built-in ones.
-    pub roles: Vec<Role>,
+pub use error::{ConfigError, ConfigErrors, Place};
+pub use types::{Audit, Auth, Backup, Config, Limits, Mail, MailTransport, Role, Rules, Server, Sso, Storage};
+
+/// The file that is read when none is named.
+pub const DEFAULT_FILE: &str = "config.toml";
+
+/// What the command line sets; each overrides the file and the environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--listen`: address and port.
+    pub listen: Option<std::net::SocketAddr>,
+    /// `--data`: the data folder.
+    pub data: Option<PathBuf>,
+    /// `--rules`: the rules folder.
+    pub rules: Option<PathBuf>,
 }
 
-/// Where and how to listen.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Server {
-    /// Address and port to listen on; port 0 lets the system choose.
-    pub listen: SocketAddr,
-    /// The address at which callers reach the server: used in endpoints shown and in e-mailed links. No trailing slash.
-    pub public_url: String,
-    /// Origins that may call the page-load endpoint from a browser.
-    pub cors_origins: Vec<String>,
-    /// Addresses whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
-    /// PEM file with the certificate chain; with `tls_key`, the server speaks TLS.
-    pub tls_cert: Option<PathBuf>,
-    /// PEM file with the private key.
-    pub tls_key: Option<PathBuf>,
+/// Reads the configuration from all its layers.
+///
+/// `file` is the file that was named; without one, `./config.toml` is read if it is there.
+///
+/// # Errors
+/// [`ConfigErrors`] with every mistake. A named file that is missing is one.
+pub fn load(
+    file: Option<&Path>,
+    env: impl IntoIterator<Item = (String, String)>,
+    flags: Flags,
+) -> Result<Config, ConfigErrors> {
+    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+    let mut mistakes = Vec::new();
+    let text = read_text(path, file.is_some()).unwrap_or_else(|mistake| {
+        mistakes.push(mistake);
+        None
+    });
+    let mut layers = layers::Layers::default();
+    if let Some(text) = text {
+        layers.add_file(path, &text, &mut mistakes);
+    }
+    layers.add_variables(env, &mut mistakes);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let config = read::config(&layers, folder, flags, &mut mistakes);
+    ConfigErrors::unless_empty(mistakes)?;
+    Ok(config)
 }
 
-/// The store.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Storage {
-    /// The data folder.
-    pub path: PathBuf,
-    /// The store's page cache, in MiB.
-    pub cache_mib: u64,
-    /// Free disk below which updates are refused with 507, in MiB.
-    pub min_free_mib: u64,
+/// The file's text; none when it is missing and was not named.
+fn read_text(path: &Path, named: bool) -> Result<Option<String>, ConfigError> {
+    let whole_file = || Place::File { path: path.to_owned(), line: 1, column: 1 };
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => return Ok(None),
+        Err(e) => {
+            let hint = (e.kind() == std::io::ErrorKind::NotFound)
+                .then(|| "name a file that is there, or leave `--config` out to run with the defaults".to_owned());
+            return Err(ConfigError::new(whole_file(), None, format!("can't read the file: {e}"), hint));
+        }
+    };
+    String::from_utf8(bytes).map(Some).map_err(|e| {
+        let good = e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or_default();
+        let (line, column) = error::position(&String::from_utf8_lossy(good), good.len());
+        let place = Place::File { path: path.to_owned(), line, column };
+        ConfigError::new(place, None, "the file is not UTF-8".to_owned(), Some("save it as UTF-8".to_owned()))
+    })
 }
 
-/// Scheduled backups.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Backup {
-    /// Where they go.
-    pub folder: PathBuf,
-    /// Hours between two.
-    pub every_hours: u64,
-    /// How many are kept.
-    pub keep: usize,
-}
-
-/// The rule files.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rules {
-    /// The folder with one folder a system.
-    pub path: PathBuf,
-    /// Git is the only writer: the API and the console refuse to write rules (409).
-    pub read_only: bool,
-}
-
-/// Limits on what callers send.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
-    /// Most records in one update call.
-    pub records_per_call: usize,
-    /// Largest body of an update call, in MiB.
-    pub body_mib: usize,
-    /// Longest String value, in bytes.
-    pub string_bytes: usize,
-    /// Most update calls a second and client; 0: no limit.
-    pub updates_per_second: u32,
-    /// Microseconds a row above which a rule that runs as a script is refused when new.
-    pub script_us: u64,
-}
-
-/// The audit.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Audit {
-    /// Days that entries are kept.
-    pub keep_days: u32,
-}
-
-/// Log-in and tokens.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Auth {
-    /// The `{company}` of `/oauth/{company}/token`.
-    pub company: String,
-    /// Whether every operator must have a second factor.
-    pub require_totp: bool,
-}
-
-/// Outgoing mail.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mail {
-    /// How it goes out.
-    pub transport: MailTransport,
-    /// The sender.
-    pub from: String,
-}
-
-/// How mail goes out.
-#[derive(Debug, Clone, PartialEq)]
-pub enum MailTransport {
-    /// As `*.eml` files in `<storage.path>/outbox`.
-    File,
-    /// By an SMTP server.
-    Smtp {
-        /// Its name or address.
-        host: String,
-        /// Its port.
-        port: u16,
-        /// `"none"`, `"starttls"` or `"tls"`.
-        tls: String,
-        /// The user to log in as.
-        user: Option<String>,
-        /// The environment variable that holds the password.
-        password_env: Option<String>,
-    },
-}
-
-/// Single sign-on by OpenID Connect.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sso {
-    /// The provider's issuer URL.
-    pub issuer: String,
-    /// Our client id there.
-    pub client_id: String,
-    /// The environment variable that holds our client secret.
-    pub client_secret_env: String,
-}
-
-/// A role beside the built-in ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Role {
-    /// Its name.
-    pub name: String,
-    /// What it may do.
-    pub permissions: Vec<Permission>,
-}
+#[cfg(test)]
+mod tests;
