@@ -66,7 +66,7 @@ pub(super) fn load(store: &Store) -> Result<(State, u64), StoreError> {
     let mut early: BTreeMap<SystemNo, Vec<Arc<Chunk>>> = BTreeMap::new();
     store.pieces(|key, mut column: Column| {
         if !column.is_sound() {
-            return Err(StoreError::damaged(format!("{key:?} does not hold together")));
+            return Err(StoreError::damaged(format!("{key:?} does not hold together"), "the values of some end users"));
         }
         column.modified = 0;
         let chunks = match names.get(&key.system).and_then(|id| systems.get_mut(id)) {

@@ -83,7 +83,6 @@ struct Threads {
 
 type CheckpointDone = tokio::sync::oneshot::Sender<Result<(), WriteError>>;
 
-#[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
     store: Arc<Store>,
@@ -95,8 +94,14 @@ struct Inner {
 }
 
 /// The live engine; cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Engine(Arc<Inner>);
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Engine").field(&self.status()).finish()
+    }
+}
 
 impl Engine {
     /// Loads everything from the store and starts the writer and the checkpointer.
@@ -252,7 +257,7 @@ impl Engine {
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StoreError::from)
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|source| StoreError::Io { what: format!("starting the {name} thread"), source })
 }
 
 /// The thread that writes checkpoints and watches the disk.

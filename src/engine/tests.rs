@@ -113,6 +113,7 @@ fn an_idempotency_key_applies_once_and_refuses_another_call() {
     assert_eq!(engine.status().last_commit, commit, "not applied again");
     assert_eq!(call(&engine, "3", 2), Err(WriteError::KeyReused));
     engine.stop();
+    drop(engine);
     let engine = open(folder.path());
     assert_eq!(call(&engine, "1", 1), Ok(first), "after a restart too");
     engine.stop();
@@ -126,6 +127,7 @@ fn a_purge_drops_hidden_values_for_good() {
     let keep: Keep = Arc::new(|_, id| id.name.as_str() == "b");
     assert_eq!(block(engine.purge(keep)), Ok(1));
     engine.stop();
+    drop(engine);
     let engine = open(folder.path());
     let snapshot = engine.snapshot();
     let x = snapshot.system(&system()).unwrap().find(&EndUserId::new("x").unwrap()).unwrap();

@@ -1,171 +1,301 @@
-//! Durability around sled. STUB: interface only.
-#![allow(missing_docs, unused, clippy::todo)]
+//! What is durable: a journal of entries, checkpoints of the live state, small records, and the seal over them.
+//!
+//! Sole user of sled and rmp-serde. It knows bytes, numbers and checksums, and nothing of what end users, columns or
+//! accounts are: the engine gives it entries and pieces and gets the same back.
+//!
+//! ```text
+//! DATA/lock                held while a process has the store open; its process id
+//! DATA/seal                what was acknowledged last (see `seal`)
+//! DATA/store/              sled's folder, with four trees:
+//!     journal              entries, numbered and chained (see `journal`)
+//!     pieces               the live state in chunks of columns (see `checkpoint`)
+//!     records              small records by table and key (see `records`)
+//!     meta                 the format, and the manifest of the last checkpoint
+//! ```
+//!
+//! Every value in a tree is cut into small parts and carries a checksum (see `parcel`).
+//!
+//! Invariants:
+//! - When [`Store::append`] answers `Ok`, the entry survives a killed process and a power cut: sled's `flush` writes, and
+//!   an `fdatasync` on a handle of our own makes durable, because on Linux sled's flush is none.
+//! - A store opens with everything that was acknowledged, or not at all. What proves it: the seal gives the last entry
+//!   and checkpoint; entries are chained; the manifest lists every piece's checksum; entries carry the records' digest.
+//! - After a failed write or sync nothing is acknowledged on that handle any more. What was written may or may not be on
+//!   disk; opening the store anew finds out. Reading goes on.
+//! - sled's `blobs/` folder stays empty, because sled never syncs it.
 
-use serde::{Deserialize, Serialize};
+mod checkpoint;
+mod codec;
+mod entry;
+mod error;
+mod fence;
+mod journal;
+mod open;
+mod parcel;
+mod records;
+mod seal;
+#[cfg(test)]
+mod tests;
 
-/// A column's place in its system's catalogue.
-pub type ColumnNo = u32;
-/// A system's place in the store's catalogue.
-pub type SystemNo = u32;
-/// An end user's place in its system.
-pub type RowNo = u32;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// One commit: everything in it becomes durable and visible at once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    /// When it was made, in milliseconds since 1970 UTC.
-    pub at: i64,
-    /// What it does, in order. Physical: rows and columns are named by number, so that replaying is idempotent.
-    pub ops: Vec<Op>,
-}
+use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 
-/// One change of an [`Entry`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Op {
-    /// A system gets its number.
-    System { no: SystemNo, id: String },
-    /// A column gets its number. One attribute has a column for each type that it ever had.
-    Column { system: SystemNo, no: ColumnNo, integration: String, name: String, kind: u8 },
-    /// Values of one end user.
-    Put {
-        system: SystemNo,
-        row: RowNo,
-        /// The identifier, when the end user comes to be.
-        id: Option<String>,
-        /// The columns' integration (`integration`'s number in the catalogue), whose `set_at` moves to the entry's time.
-        touched: Option<u32>,
-        /// Cells set.
-        sets: Vec<(ColumnNo, Cell)>,
-        /// Cells emptied.
-        clears: Vec<ColumnNo>,
-    },
-    /// The end user is gone; the row may be used again.
-    Delete { system: SystemNo, row: RowNo },
-    /// A column's values go, and its number is never used again.
-    DropColumn { system: SystemNo, no: ColumnNo },
-    /// A small record is put (or removed, with `None`) in a table.
-    Record { table: Table, key: Vec<u8>, value: Option<Vec<u8>> },
-    /// An integration gets its number (for `set_at`).
-    Integration { system: SystemNo, no: u32, id: String },
-}
+pub use checkpoint::{Checkpoint, PieceKey};
+pub use codec::{decode, encode};
+pub use entry::{Cell, ColumnNo, Entry, Op, RowNo, SystemNo, Table};
+pub use error::StoreError;
+pub use records::KeyValue;
 
-/// A stored value in a journal entry.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Cell {
-    /// Text.
-    S(std::sync::Arc<str>),
-    /// A number.
-    N(f64),
-    /// Days since 1970-01-01.
-    D(i32),
-}
+use checkpoint::{Manifest, Shelf};
+use fence::fenced;
+use journal::End;
+use seal::{Seal, Sealed};
 
-/// The tables of small records: the whole catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Table {
-    /// OAuth clients, by client id.
-    Clients,
-    /// Operators, by username.
-    Users,
-    /// Rotation numbers of integration tokens, by `system/integration`.
-    Rotations,
-    /// Answers kept for `Idempotency-Key`, by client and key.
-    Idempotency,
-    /// Last good files of each system, by system id.
-    LastGood,
-    /// Recent calls of each integration, by `system/integration`.
-    Calls,
-    /// Revoked access tokens, by their id.
-    Revoked,
-    /// Single values of the server, by name.
-    Server,
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The size of sled's page cache, in MiB.
+    pub cache_mib: u64,
 }
 
 /// The open store.
-#[derive(Debug)]
-pub struct Store {}
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("full")]
-    DiskFull { free_mib: u64 },
-    #[error("{0}")]
-    Damaged(String),
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
+pub struct Store {
+    folder: PathBuf,
+    tables: Arc<Tables>,
+    /// Our own handle of sled's data file, to sync it.
+    data: File,
+    tail: Mutex<Tail>,
+    /// The last entry's number, for whoever must not wait for a commit.
+    last: AtomicU64,
+    shelf: Mutex<Shelf>,
+    failure: OnceLock<String>,
+    _lock: File,
 }
-impl StoreError {
-    pub fn damaged(what: String) -> Self {
-        Self::Damaged(what)
-    }
+
+/// sled and its trees.
+struct Tables {
+    db: sled::Db,
+    journal: sled::Tree,
+    records: sled::Tree,
+    pieces: sled::Tree,
+    meta: sled::Tree,
 }
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
-pub struct PieceKey {
-    pub system: SystemNo,
-    pub chunk: u32,
-    pub column: ColumnNo,
+
+/// The journal's end and the seal on it.
+struct Tail {
+    end: End,
+    seal: Seal,
 }
-pub struct Checkpoint<'a>(&'a Store);
+
 impl Store {
-    pub fn open(folder: &std::path::Path, options: &Options) -> Result<Store, StoreError> {
-        todo!()
+    /// Opens the store in a folder, or makes one there. It never panics, and never opens a store that lacks anything
+    /// that was acknowledged; that its pieces are whole is proven when [`Store::pieces`] reads them.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], [`StoreError::Damaged`], [`StoreError::TooNew`], or what the file system answered.
+    pub fn open(folder: &Path, options: &Options) -> Result<Self, StoreError> {
+        let opened = open::open(folder, options).map_err(|error| error.in_folder(folder))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            tables: Arc::new(opened.tables),
+            data: opened.data,
+            last: AtomicU64::new(opened.end.number),
+            tail: Mutex::new(Tail { end: opened.end, seal: opened.seal }),
+            shelf: Mutex::new(opened.shelf),
+            failure: OnceLock::new(),
+            _lock: opened.lock,
+        })
     }
+
+    /// Whether nothing was ever committed.
+    #[must_use]
     pub fn is_new(&self) -> bool {
-        todo!()
+        self.last() == 0
     }
+
+    /// The number of the last durable journal entry; 0: none.
+    #[must_use]
     pub fn last(&self) -> u64 {
-        todo!()
+        self.last.load(Ordering::Acquire)
     }
-    pub fn manifest<M: serde::de::DeserializeOwned>(&self) -> Result<Option<(u64, M)>, StoreError> {
-        todo!()
+
+    /// The last completed checkpoint: the entry that it stands for, and what the engine put into its manifest.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], or [`StoreError::Form`] when the manifest holds something else than `M`.
+    pub fn manifest<M: DeserializeOwned>(&self) -> Result<Option<(u64, M)>, StoreError> {
+        let manifest = Manifest::load(&self.tables.meta).map_err(|error| error.in_folder(&self.folder))?;
+        manifest.map(|(manifest, _)| Ok((manifest.stands_for, manifest.engine()?))).transpose()
     }
-    pub fn pieces<T: serde::de::DeserializeOwned>(
+
+    /// Reads every piece of the last checkpoint, in key order, and proves that all are there. A piece may already hold
+    /// what entries after the checkpoint did to it. `each` must not begin a checkpoint.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Form`] when a piece holds something else than `T`, and what `each` answers.
+    pub fn pieces<T: DeserializeOwned>(
         &self,
-        each: impl FnMut(PieceKey, T) -> Result<(), StoreError>,
+        mut each: impl FnMut(PieceKey, T) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        todo!()
+        let read = self.shelf.lock().read(&self.tables.pieces, |key, bytes| each(key, decode(bytes)?));
+        read.map_err(|error| error.in_folder(&self.folder))
     }
-    pub fn replay(&self, after: u64, each: impl FnMut(u64, Entry) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        todo!()
+
+    /// Reads every entry after the one numbered `after`, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::NotHeld`] when the journal does not go back so far, [`StoreError::Damaged`], and what `each` answers.
+    pub fn replay(
+        &self,
+        after: u64,
+        mut each: impl FnMut(u64, Entry) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let (dropped, last) = (self.shelf.lock().dropped, self.last());
+        if !(dropped..=last).contains(&after) {
+            return Err(StoreError::NotHeld { after, first: dropped + 1, last });
+        }
+        if after == last {
+            return Ok(());
+        }
+        let chain =
+            journal::walk(&self.tables.journal, after + 1..=last, |written| each(written.end.number, written.entry()?));
+        let end = chain.map_err(|error| error.in_folder(&self.folder))?.end.number;
+        if end == last {
+            return Ok(());
+        }
+        let missing = format!("the journal entries {} to {last}", end + 1);
+        Err(StoreError::damaged("the journal can't be read to its end", missing).in_folder(&self.folder))
     }
+
+    /// Writes an entry behind the one numbered `after`; its number. It is durable when this returns `Ok`, and the
+    /// records that it changes are changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Superseded`] when `after` is not the last entry, and [`StoreError::TooLarge`]: then nothing was
+    /// written. Any other error means that the entry may or may not be on disk, and that this handle has failed:
+    /// [`StoreError::DiskFull`], [`StoreError::Io`], [`StoreError::Damaged`], and [`StoreError::Failed`] from then on.
     pub fn append(&self, after: u64, entry: &Entry) -> Result<u64, StoreError> {
-        todo!()
+        self.usable()?;
+        let draft = journal::draft(entry)?;
+        let mut tail = self.tail.lock();
+        if tail.end.number != after {
+            return Err(StoreError::Superseded { after, last: tail.end.number });
+        }
+        let mut digest = tail.end.digest;
+        let mut record_batch = None;
+        if draft.changes_records {
+            let mut changes = records::Changes::new();
+            records::collect(&mut changes, after + 1, entry)?;
+            let (batch, after_it) = records::plan(&self.tables.records, &changes, digest)?;
+            (record_batch, digest) = (Some(batch), after_it);
+        }
+        let (batch, end) = draft.link(tail.end, digest)?;
+        self.write("writing to the journal", |tables| {
+            tables.journal.apply_batch(batch)?;
+            record_batch.map_or(Ok(()), |batch| tables.records.apply_batch(batch))
+        })?;
+        self.sync()?;
+        tail.end = end;
+        let sealed = Sealed { entry: end.number, sum: end.sum, ..tail.seal.now() };
+        tail.seal.write(sealed, false).map_err(|error| self.fail(StoreError::io("writing the seal", error)))?;
+        self.last.store(end.number, Ordering::Release);
+        Ok(end.number)
     }
+
+    /// Begins a checkpoint, which is written chunk by chunk beside appends from another thread. A second one waits for
+    /// the first to be dropped.
+    #[must_use]
     pub fn checkpoint(&self) -> Checkpoint<'_> {
-        todo!()
+        Checkpoint::new(self, self.shelf.lock())
     }
+
+    /// A record's value.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], and what the file system answered.
     pub fn record(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        todo!()
+        records::get(&self.tables.records, table, key).map_err(|error| error.in_folder(&self.folder))
     }
-    pub fn records(&self, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-        todo!()
+
+    /// All records of a table with their keys, by key.
+    ///
+    /// # Errors
+    /// As [`Store::record`].
+    pub fn records(&self, table: Table) -> Result<Vec<KeyValue>, StoreError> {
+        records::list(&self.tables.records, table).map_err(|error| error.in_folder(&self.folder))
     }
+
+    /// Why nothing is acknowledged on this handle any more, once a write or a sync has failed.
+    #[must_use]
     pub fn failed(&self) -> Option<String> {
-        todo!()
+        let died = || fence::broken().then(|| "one of sled's threads has died, see the log".to_owned());
+        self.failure.get().cloned().or_else(died)
     }
+
+    /// Bytes of the store on disk.
+    #[must_use]
     pub fn size_on_disk(&self) -> u64 {
-        todo!()
+        self.data.metadata().map_or(0, |data| data.len())
     }
+
+    /// Room left on the store's disk, in MiB, as far as the system tells.
+    #[must_use]
     pub fn free_mib(&self) -> Option<u64> {
-        todo!()
+        let disk = rustix::fs::statvfs(&self.folder).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize) >> 20)
+    }
+
+    /// Refuses on a handle that has failed.
+    fn usable(&self) -> Result<(), StoreError> {
+        self.failed().map_or(Ok(()), |why| Err(StoreError::Failed(why)))
+    }
+
+    /// Notes that a write failed: nothing is acknowledged from now on.
+    fn fail(&self, error: StoreError) -> StoreError {
+        let error = error.in_folder(&self.folder);
+        tracing::error!(%error, "the store takes no more writes");
+        // Only the first failure is told.
+        let _ = self.failure.set(error.to_string());
+        error
+    }
+
+    /// Does something to the tables; if it fails, the handle has failed.
+    fn guarded(&self, work: impl FnOnce(&Tables) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.usable()?;
+        work(&self.tables).map_err(|error| self.fail(error))
+    }
+
+    /// Writes to sled; if that fails, the handle has failed.
+    fn write(&self, what: &str, work: impl FnOnce(&Tables) -> sled::Result<()>) -> Result<(), StoreError> {
+        self.guarded(|tables| fenced(what, || work(tables)))
+    }
+
+    /// Makes durable what was written before.
+    fn sync(&self) -> Result<(), StoreError> {
+        self.write("writing to the store", |tables| tables.db.flush().map(drop))?;
+        self.data.sync_data().map_err(|error| self.fail(StoreError::io("syncing the store", error)))
+    }
+
+    /// Seals a checkpoint.
+    fn seal_checkpoint(&self, checkpoint: u64) -> Result<(), StoreError> {
+        let mut tail = self.tail.lock();
+        let sealed = Sealed { entry: tail.end.number, sum: tail.end.sum, checkpoint };
+        tail.seal.write(sealed, true).map_err(|error| self.fail(StoreError::io("writing the seal", error)))
     }
 }
-pub struct Options {
-    pub cache_mib: u64,
-}
-impl Checkpoint<'_> {
-    pub fn put<T: Serialize>(&mut self, key: PieceKey, piece: &T) -> Result<(), StoreError> {
-        todo!()
+
+impl Drop for Store {
+    /// Closes sled where a panic is caught: it syncs its file, and panics if it can't. After a failure it is left open
+    /// instead, as it must write nothing more.
+    fn drop(&mut self) {
+        let synced = self.failed().is_none() && self.sync().is_ok();
+        if !synced {
+            std::mem::forget(Arc::clone(&self.tables));
+        }
     }
-    pub fn remove(&mut self, key: PieceKey) -> Result<(), StoreError> {
-        todo!()
-    }
-    pub fn finish<M: Serialize>(self, stands_for: u64, manifest: &M) -> Result<(), StoreError> {
-        todo!()
-    }
-}
-pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
-    rmp_serde::to_vec_named(value).map_err(|e| StoreError::Damaged(e.to_string()))
-}
-pub fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
-    rmp_serde::from_slice(bytes).map_err(|e| StoreError::Damaged(e.to_string()))
 }
