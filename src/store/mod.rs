@@ -83,3 +83,23 @@ pub enum Table {
 
 /// The open store.
 pub struct Store { }
+impl Store {
+    /// One small record.
+    pub fn record(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> { todo!() }
+    /// Every small record of a table, with its key.
+    pub fn records(&self, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> { todo!() }
+}
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError { #[error("{0}")] Stub(String) }
+/// Versioned MessagePack, named fields.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = vec![1];
+    rmp_serde::encode::write_named(&mut bytes, value).map_err(|error| StoreError::Stub(error.to_string()))?;
+    Ok(bytes)
+}
+pub fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    match bytes.split_first() {
+        Some((1, rest)) => rmp_serde::from_slice(rest).map_err(|error| StoreError::Stub(error.to_string())),
+        _ => Err(StoreError::Stub("unknown version".to_owned())),
+    }
+}
