@@ -124,6 +124,7 @@ fn is_address(text: &str) -> bool {
 #[must_use = "until it is finished, nothing of the first start is stored"]
 pub struct Bootstrap {
     accounts: Arc<Accounts>,
+    first_client: Arc<Client>,
     client: ClientNote,
     admin: AdminNote,
     changes: Vec<Change>,
@@ -153,7 +154,7 @@ impl fmt::Debug for FirstRun {
 }
 
 impl Bootstrap {
-    /// Makes the first client, known at once, and the first Admin.
+    /// Makes the first client and the first Admin.
     pub(super) fn begin(accounts: &Arc<Accounts>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, AccountsError> {
         let given = Given::read(env)?;
         let now = accounts.clock.now();
@@ -180,9 +181,9 @@ impl Bootstrap {
             put(Table::Users, &user.username, &user)?,
             put(Table::Server, KEY_CHECK, &accounts.key.check())?,
         ];
-        accounts.clients.set(&client);
         Ok(Self {
             accounts: Arc::clone(accounts),
+            first_client: client,
             client: client_note,
             admin,
             changes,
@@ -207,6 +208,7 @@ impl Bootstrap {
                 .map_err(|error| AccountsError::Note { path: path.clone(), reason: error.to_string() })?;
         }
         self.accounts.vault.write(self.changes)?;
+        self.accounts.clients.set(&self.first_client);
         tracing::info!("first start: made the Admin client and the Admin operator");
         Ok(FirstRun { text, file })
     }

@@ -44,7 +44,7 @@ pub use roles::{PermissionSet, Roles};
 pub use secret::{NoRandomness, Secret};
 pub use tokens::{IssuedToken, TokenError};
 pub use users::{DataAccess, LoginMethod, OneTimeToken, PasswordNotSetReason, UserRecord, UserRoles, UserStatus};
-pub use vault::{Change, RecordError, Vault};
+pub use vault::{Change, RecordError, StoredRecord, Vault};
 
 use self::clients::Clients;
 use self::integration_tokens::IntegrationTokens;

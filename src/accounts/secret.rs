@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 const SECRET_BYTES: usize = 32;
 
 /// A secret text: a client secret, a password, a one-time token.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn made_secrets_differ_and_stay_hidden_in_debug() {
         let (one, other) = (Secret::random("x_").unwrap(), Secret::random("x_").unwrap());
-        assert_ne!(one, other);
+        assert_ne!(one.reveal(), other.reveal());
         assert_eq!(one.reveal().len(), 2 + 43);
         assert!(one.reveal().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
         assert_eq!(format!("{one:?}"), "Secret(…)");

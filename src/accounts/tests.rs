@@ -176,6 +176,7 @@ async fn disabling_a_client_ends_its_tokens_at_once_and_for_good() {
     let (house, accounts) = House::with_clients("Admin", None);
     let (used, unused, others) = (token(&accounts, "a"), token(&accounts, "a"), token(&accounts, "b"));
     assert!(accounts.authenticate(&used).is_some());
+    assert!(accounts.verified.get(&used, house.clock.now()).is_some(), "it is kept as verified");
     assert!(accounts.authenticate(&others).is_some());
     accounts.set_client_enabled("a", false).await.unwrap();
     assert!(accounts.authenticate(&used).is_none());

@@ -12,6 +12,9 @@ use crate::store::{self, StoreError, Table};
 /// A record to put (`Some`) or to remove (`None`).
 pub type Change = (Table, Vec<u8>, Option<Vec<u8>>);
 
+/// A stored record: its key and its value.
+pub type StoredRecord = (Vec<u8>, Vec<u8>);
+
 /// Durable small records. Its methods may block.
 pub trait Vault: Send + Sync {
     /// One record.
@@ -23,7 +26,7 @@ pub trait Vault: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] when the store can't be read.
-    fn records(&self, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>;
+    fn records(&self, table: Table) -> Result<Vec<StoredRecord>, StoreError>;
     /// Writes all of it, durably, or nothing.
     ///
     /// # Errors
@@ -35,7 +38,7 @@ impl Vault for Engine {
     fn record(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.store().record(table, key)
     }
-    fn records(&self, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn records(&self, table: Table) -> Result<Vec<StoredRecord>, StoreError> {
         self.store().records(table)
     }
     fn write(&self, changes: Vec<Change>) -> Result<(), WriteError> {
@@ -66,7 +69,7 @@ pub enum RecordError {
 
 /// Every record of a table, decoded, with its key as text.
 pub(super) fn read_all<T: DeserializeOwned>(vault: &dyn Vault, table: Table) -> Result<Vec<(String, T)>, RecordError> {
-    let decode = |(key, value): (Vec<u8>, Vec<u8>)| {
+    let decode = |(key, value): StoredRecord| {
         let value = read(table, &key, &value)?;
         Ok((String::from_utf8_lossy(&key).into_owned(), value))
     };
@@ -105,10 +108,12 @@ pub(super) mod memory {
 
     use super::*;
 
+    type Tables = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+
     /// A vault that forgets everything when it is dropped, and that can be told to fail.
     #[derive(Default)]
     pub(crate) struct MemoryVault {
-        tables: Mutex<BTreeMap<(Table, Vec<u8>), Vec<u8>>>,
+        tables: Mutex<Tables>,
         pub(crate) full: AtomicBool,
     }
 
@@ -122,7 +127,7 @@ pub(super) mod memory {
         fn record(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
             Ok(self.tables.lock().get(&(table, key.to_vec())).cloned())
         }
-        fn records(&self, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        fn records(&self, table: Table) -> Result<Vec<StoredRecord>, StoreError> {
             let tables = self.tables.lock();
             let of_table = tables.iter().filter(|((of, _), _)| *of == table);
             Ok(of_table.map(|((_, key), value)| (key.clone(), value.clone())).collect())
