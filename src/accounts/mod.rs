@@ -1,35 +1,176 @@
-//! Clients, tokens, users. STUB: interface only.
-#![allow(missing_docs, unused, clippy::todo)]
-use crate::model::*;
-use crate::ruleset::LiveRules;
+//! Clients, tokens and operators: who may ask what.
+//!
+//! Owns the server's secret key and all that is derived from it, OAuth clients and their access tokens, integration tokens,
+//! roles, the first start, and operators' records. Knows nothing of HTTP: a request's bearer comes in as text and leaves as a
+//! [`Principal`]. Records are read and written through [`Vault`] alone.
+//!
+//! Invariants:
+//! - A secret is stored as a hash or not at all, compared in constant time, and shown by no `Debug`, message or log line.
+//! - What ends a token (its client changed, the token revoked, the clock) ends it at once, also where it was just verified:
+//!   when the call that ends it returns, no later [`Accounts::authenticate`] answers it.
+//! - Memory never says more than the store: a change counts when it is durable. Revocation alone counts before.
+
+mod bootstrap;
+mod clients;
+mod first_run;
+mod integration_tokens;
+mod keys;
+mod passwords;
+mod principal;
+mod private_file;
+mod revoked;
+mod roles;
+mod secret;
+mod tokens;
+mod users;
+mod vault;
+mod verified;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
-pub struct Accounts {}
-/// Who asks: an OAuth client (an operator later).
-pub struct Principal {
-    pub name: String,
+use parking_lot::Mutex;
+
+pub use bootstrap::{Bootstrap, BootstrapError, FirstRun};
+pub use clients::Client;
+pub use first_run::{AdminNote, ClientNote, Example, first_run_text};
+pub use keys::{KEY_VARIABLE, KeyError, KeySource, NoKey, ServerKey};
+pub use passwords::{PasswordError, PasswordHash};
+pub use principal::Principal;
+pub use roles::{PermissionSet, Roles};
+pub use secret::{NoRandomness, Secret};
+pub use tokens::{IssuedToken, TokenError};
+pub use users::{DataAccess, LoginMethod, OneTimeToken, PasswordNotSetReason, UserRecord, UserRoles, UserStatus};
+pub use vault::{Change, RecordError, StoredRecord, Vault};
+
+use self::clients::Clients;
+use self::integration_tokens::IntegrationTokens;
+use self::revoked::RevokedTokens;
+use self::tokens::AccessTokens;
+use self::verified::VerifiedTokens;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::WriteError;
+use crate::model::{IntegrationId, SystemId, Timestamp};
+use crate::ruleset::LiveRules;
+use crate::store::Table;
+
+/// The server's record by which a store knows its key again. While it is missing, the store is empty.
+const KEY_CHECK: &str = "key_check";
+
+/// Why accounts can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountsError {
+    /// There is no usable secret key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The bootstrap variables can't be followed.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    /// A stored record can't be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The first start's records can't be written.
+    #[error("the first start's records can't be written: {0}")]
+    Write(#[from] WriteError),
+    /// The first start's note can't be written.
+    #[error("the first start's credentials can't be written to `{}`: {reason}; nothing was stored", path.display())]
+    Note {
+        /// The note's file.
+        path: PathBuf,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// There is nothing to make secrets of.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
 }
-impl Principal {
-    /// Whether it may do this in that system (`None`: an account-wide matter).
-    pub fn may(&self, permission: Permission, system: Option<&SystemId>) -> bool {
-        todo!()
-    }
+
+/// Why a client is not changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ClientError {
+    /// There is no such client.
+    #[error("there is no client `{0}`")]
+    Unknown(String),
+    /// The change can't be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// There is nothing to make a secret of.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
 }
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    #[error("unknown client or wrong secret")]
-    InvalidClient,
-    #[error("scope")]
-    InvalidScope(String),
+
+/// Everything about who may ask what, live.
+pub struct Accounts {
+    key: ServerKey,
+    vault: Arc<dyn Vault>,
+    clock: Clock,
+    data: PathBuf,
+    public_url: String,
+    roles: Roles,
+    clients: Clients,
+    tokens: AccessTokens,
+    verified: VerifiedTokens,
+    revoked: RevokedTokens,
+    integration_tokens: IntegrationTokens,
+    /// Held from reading what is to be changed until the change counts.
+    changing: Mutex<()>,
 }
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct IssuedToken {
-    pub access_token: String,
-    pub token_type: &'static str,
-    pub expires_in: u64,
-    pub scope: String,
-}
+
 impl Accounts {
+    /// Reads what the store keeps. On an empty store there is a [`Bootstrap`] to finish; until then nothing is stored, though
+    /// a secret key may have been made. Blocks.
+    ///
+    /// # Errors
+    /// [`AccountsError`]: no key or another than the store's, unreadable records, bootstrap variables that can't be followed.
+    pub fn open(
+        vault: Arc<dyn Vault>,
+        config: &Config,
+        clock: Clock,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Arc<Self>, Option<Bootstrap>), AccountsError> {
+        let data = config.storage.path.clone();
+        let kept: Option<[u8; 32]> = vault::read_one(&*vault, Table::Server, KEY_CHECK)?;
+        let (key, source) = ServerKey::open(&data, env, kept.is_none())?;
+        if let Some(kept) = &kept {
+            key.verify(kept, &source, &data)?;
+        }
+        let roles = Roles::new(&config.roles);
+        let accounts = Arc::new(Self {
+            clients: Clients::load(&key, &*vault, &roles)?,
+            tokens: AccessTokens::new(&key, &config.server.public_url)?,
+            verified: VerifiedTokens::new(),
+            revoked: RevokedTokens::load(&*vault)?,
+            integration_tokens: IntegrationTokens::load(&key, &*vault)?,
+            public_url: config.server.public_url.clone(),
+            changing: Mutex::new(()),
+            key,
+            vault,
+            clock,
+            data,
+            roles,
+        });
+        accounts.purge_revoked();
+        let bootstrap = if kept.is_none() { Some(Bootstrap::begin(&accounts, env)?) } else { None };
+        Ok((accounts, bootstrap))
+    }
+
+    /// The enabled client with this id and secret. Takes as long for an id that there is not.
+    ///
+    /// # Errors
+    /// [`TokenError::InvalidClient`].
+    pub fn authenticate_client(&self, client_id: &str, secret: &str) -> Result<Arc<Client>, TokenError> {
+        self.clients.check(client_id, secret).ok_or(TokenError::InvalidClient)
+    }
+
+    /// Issues an access token to a client, for `lifetime_s` seconds and for the permissions in `scope` (absent: all that its
+    /// role has).
+    ///
+    /// # Errors
+    /// [`TokenError`]: unknown, disabled or wrongly authenticated client; a scope beyond its role's permissions.
     pub fn issue_token(
         &self,
         client_id: &str,
@@ -37,28 +178,178 @@ impl Accounts {
         scope: Option<&str>,
         lifetime_s: u64,
     ) -> Result<IssuedToken, TokenError> {
-        todo!()
+        let client = self.authenticate_client(client_id, secret)?;
+        let granted = tokens::grant(scope, &client.role, self.role_permissions(&client))?;
+        Ok(self.tokens.issue(&client, granted, lifetime_s, self.clock.now()))
     }
+
     /// The bearer of an access token, if it is genuine, unexpired, unrevoked and its client is enabled.
+    #[must_use]
     pub fn authenticate(&self, access_token: &str) -> Option<Arc<Principal>> {
-        todo!()
+        let now = self.clock.now();
+        if let Some(principal) = self.verified.get(access_token, now) {
+            return Some(principal);
+        }
+        let epoch = self.verified.epoch();
+        let token = self.tokens.read(access_token)?;
+        if !token.lifetime.contains(now) || self.revoked.contains(&token) {
+            return None;
+        }
+        let client = self.clients.get(&token.client)?;
+        if !client.enabled || client.generation != token.generation {
+            return None;
+        }
+        let permissions = self.role_permissions(&client).intersection(token.scope);
+        let principal =
+            Arc::new(Principal::new(client.id.clone(), client.role.clone(), permissions, client.systems.clone()));
+        self.verified.insert(access_token, epoch, token.lifetime, Arc::clone(&principal), now);
+        Some(principal)
     }
-    pub async fn revoke(&self, access_token: &str) -> Result<(), crate::engine::WriteError> {
-        todo!()
+
+    /// Revokes an access token of this client, which has been authenticated. What is no token of its is left alone, without
+    /// an error (RFC 7009, section 2.2).
+    ///
+    /// # Errors
+    /// [`WriteError`]: the token has ended, but may come back with a restart.
+    pub async fn revoke(self: &Arc<Self>, client_id: &str, access_token: &str) -> Result<(), WriteError> {
+        let Some(token) = self.tokens.read(access_token).filter(|token| token.client == client_id) else {
+            return Ok(());
+        };
+        self.blocking(move |accounts| {
+            let change = accounts.revoked.add(&token);
+            accounts.verified.forget_all();
+            let mut changes = vec![change?];
+            changes.extend(accounts.revoked.purge(accounts.clock.now()));
+            accounts.vault.write(changes)
+        })
+        .await
     }
+
+    /// Enables or disables a client. Disabling ends its access tokens, for good.
+    ///
+    /// # Errors
+    /// [`ClientError`]: unknown client; the change can't be written.
+    pub async fn set_client_enabled(self: &Arc<Self>, client_id: &str, enabled: bool) -> Result<(), ClientError> {
+        self.change_client(client_id, move |client| {
+            client.enabled = enabled;
+            if !enabled {
+                client.generation = client.generation.saturating_add(1);
+            }
+        })
+        .await
+    }
+
+    /// Gives a client a new secret, and answers it, this once. Its old secret and access tokens end.
+    ///
+    /// # Errors
+    /// [`ClientError`]: unknown client; the change can't be written.
+    pub async fn rotate_client_secret(self: &Arc<Self>, client_id: &str) -> Result<Secret, ClientError> {
+        let secret = Secret::random("rcs_")?;
+        let hash = self.clients.hash(&secret);
+        self.change_client(client_id, move |client| {
+            client.secret_hash = hash;
+            client.generation = client.generation.saturating_add(1);
+        })
+        .await?;
+        Ok(secret)
+    }
+
+    /// The newest integration token of an integration.
+    #[must_use]
     pub fn integration_token(&self, system: &SystemId, integration: &IntegrationId) -> String {
-        todo!()
+        self.integration_tokens.current(system, integration)
     }
+
+    /// Gives an integration a new token. The old one, and those that still live, work for `grace_hours` more and as long as
+    /// their own grace lasts; 0: all end now.
+    ///
+    /// # Errors
+    /// [`WriteError`]: nothing has changed.
     pub async fn rotate_integration_token(
-        &self,
+        self: &Arc<Self>,
         system: &SystemId,
         integration: &IntegrationId,
         grace_hours: u32,
-    ) -> Result<(), crate::engine::WriteError> {
-        todo!()
+    ) -> Result<(), WriteError> {
+        let (system, integration) = (system.clone(), integration.clone());
+        self.blocking(move |accounts| accounts.raise(system, integration, grace_hours)).await
     }
+
+    /// Ends every token of an integration that was deleted, so that none works if one of that name comes to be. Blocks.
+    ///
+    /// # Errors
+    /// [`WriteError`]: nothing has changed.
+    pub fn retire(&self, system: &SystemId, integration: &IntegrationId) -> Result<(), WriteError> {
+        self.raise(system.clone(), integration.clone(), 0)
+    }
+
     /// The enabled `api` integration that an integration token belongs to.
-    pub fn integration_of(&self, rules: &LiveRules, token: &str) -> Option<(SystemId, IntegrationId)> {
-        todo!()
+    #[must_use]
+    pub fn integration_of(&self, rules: &Arc<LiveRules>, token: &str) -> Option<(SystemId, IntegrationId)> {
+        self.integration_tokens.find(rules, token, self.clock.now())
+    }
+
+    fn role_permissions(&self, client: &Client) -> PermissionSet {
+        self.roles.permissions(&client.role).unwrap_or(PermissionSet::NONE)
+    }
+
+    fn raise(&self, system: SystemId, integration: IntegrationId, grace_hours: u32) -> Result<(), WriteError> {
+        let place = (system, integration);
+        let _changing = self.changing.lock();
+        let now = self.clock.now();
+        let grace_ms = i64::from(grace_hours) * 3_600_000;
+        let until = (grace_hours > 0).then(|| Timestamp::from_millis(now.as_millis().saturating_add(grace_ms)));
+        let (rotation, change) = self.integration_tokens.raise(&place, until, now)?;
+        self.vault.write(vec![change])?;
+        self.integration_tokens.set(&place, &rotation);
+        Ok(())
+    }
+
+    async fn change_client(
+        self: &Arc<Self>,
+        id: &str,
+        change: impl FnOnce(&mut Client) + Send + 'static,
+    ) -> Result<(), ClientError> {
+        let id = id.to_owned();
+        self.blocking(move |accounts| {
+            let _changing = accounts.changing.lock();
+            let Some(client) = accounts.clients.get(&id) else { return Err(ClientError::Unknown(id)) };
+            let mut client = Client::clone(&client);
+            change(&mut client);
+            accounts.vault.write(vec![vault::put(Table::Clients, &id, &client)?])?;
+            accounts.clients.set(&Arc::new(client));
+            accounts.verified.forget_all();
+            Ok(())
+        })
+        .await
+    }
+
+    fn purge_revoked(&self) {
+        let changes = self.revoked.purge(self.clock.now());
+        if changes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.vault.write(changes) {
+            // They only take room, and the next start tries again.
+            tracing::warn!(%error, "expired revocations stay in the store");
+        }
+    }
+
+    /// Runs a change on a thread that may block, to its end even if the caller goes away in the middle: memory must follow
+    /// what was written.
+    async fn blocking<T, E, F>(self: &Arc<Self>, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<WriteError> + Send + 'static,
+        F: FnOnce(&Self) -> Result<T, E> + Send + 'static,
+    {
+        let accounts = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || change(&accounts)).await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => {
+                Err(E::from(WriteError::Failed("a change of accounts panicked".to_owned())))
+            }
+            Err(_) => Err(E::from(WriteError::Stopping)),
+        }
     }
 }

@@ -257,7 +257,10 @@ impl Engine {
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|source| StoreError::Io { what: format!("starting the {name} thread"), source })
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|source| StoreError::Io { what: format!("starting the {name} thread"), source })
 }
 
 /// The thread that writes checkpoints and watches the disk.

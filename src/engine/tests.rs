@@ -36,7 +36,10 @@ fn update(integration: &str, mode: Mode, records: &[(&str, &[(&str, Value)])]) -
         integration: IntegrationId::new(integration).unwrap(),
         mode,
         declared: ["a", "b", "c"].map(name).to_vec(),
-        records: records.iter().map(|(id, values)| Record { id: EndUserId::new(id).unwrap(), sets: sets(values) }).collect(),
+        records: records
+            .iter()
+            .map(|(id, values)| Record { id: EndUserId::new(id).unwrap(), sets: sets(values) })
+            .collect(),
         idempotency: None,
     }
 }
@@ -66,7 +69,10 @@ fn one_record_merges_and_several_replace() {
     assert_eq!((value("x", "a"), value("x", "b")), (Some(text("3")), Some(text("2"))));
     assert_eq!(call(Mode::Merge, &[("x", &[("a", text("3"))])]), outcome(1, 0, 0, 1));
     assert_eq!(call(Mode::Merge, &[("nobody", &[])]), outcome(1, 0, 0, 1));
-    assert_eq!(block(engine.update(update("web", Mode::Merge, &[("x", &[("a", text("w"))])]))).unwrap(), outcome(1, 0, 1, 0));
+    assert_eq!(
+        block(engine.update(update("web", Mode::Merge, &[("x", &[("a", text("w"))])]))).unwrap(),
+        outcome(1, 0, 1, 0)
+    );
 
     let replace: &[(&str, &[(&str, Value)])] =
         &[("x", &[("b", text("lost"))]), ("y", &[("c", text("4"))]), ("x", &[("c", text("5"))]), ("z", &[])];
@@ -83,7 +89,8 @@ fn one_record_merges_and_several_replace() {
 fn a_changed_type_reads_what_fits_and_forgets_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let engine = open(folder.path());
-    block(engine.update(update("crm", Mode::Replace, &[("x", &[("a", text("7"))]), ("y", &[("a", text("seven"))])]))).unwrap();
+    block(engine.update(update("crm", Mode::Replace, &[("x", &[("a", text("7"))]), ("y", &[("a", text("seven"))])])))
+        .unwrap();
     let read = |id: &str, kind| {
         let snapshot = engine.snapshot();
         let end_user = snapshot.system(&system()).unwrap().find(&EndUserId::new(id).unwrap()).unwrap();

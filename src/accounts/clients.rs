@@ -1,0 +1,105 @@
+//! OAuth clients: the machines that call the API.
+//!
+//! Owns their records and the check of their secrets. Knows nothing of the tokens that they get. A secret is kept as its
+//! HMAC-SHA-256 under a derived key; as those that we make have 256 random bits, no slow hash is needed.
+//!
+//! Invariant: [`Clients::check`] does the same work for a client that exists and for one that doesn't, and readers never
+//! wait for a change.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+
+use super::keys::{KEY_BYTES, MacKey, ServerKey};
+use super::roles::Roles;
+use super::secret::Secret;
+use super::vault::{RecordError, Vault, read_all};
+use crate::model::{SystemId, Timestamp};
+use crate::store::Table;
+
+/// Compared with where there is no client; no secret is known that has it.
+const NOBODYS_HASH: [u8; KEY_BYTES] = [0; KEY_BYTES];
+
+/// An OAuth client, as it is stored under its id.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// Its id.
+    pub id: String,
+    /// The keyed hash of its secret.
+    pub secret_hash: [u8; 32],
+    /// Its role's name.
+    pub role: String,
+    /// The systems in which it may act; `None`: all, later ones too.
+    #[serde(default)]
+    pub systems: Option<Arc<BTreeSet<SystemId>>>,
+    /// Whether it gets tokens, and those that it has are taken.
+    pub enabled: bool,
+    /// Raised when its secret is rotated and when it is disabled; tokens of another generation are refused.
+    pub generation: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("id", &self.id)
+            .field("role", &self.role)
+            .field("systems", &self.systems)
+            .field("enabled", &self.enabled)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every client, for reading without a lock.
+pub(super) struct Clients {
+    secrets: MacKey,
+    live: ArcSwap<HashMap<String, Arc<Client>>>,
+}
+
+impl Clients {
+    pub(super) fn load(key: &ServerKey, vault: &dyn Vault, roles: &Roles) -> Result<Self, RecordError> {
+        let mut live = HashMap::new();
+        for (id, client) in read_all::<Client>(vault, Table::Clients)? {
+            if roles.permissions(&client.role).is_none() {
+                tracing::warn!(
+                    client = id,
+                    role = client.role,
+                    "the client's role does not exist, so it may do nothing: add the role to `[[roles]]` in the configuration"
+                );
+            }
+            live.insert(id, Arc::new(client));
+        }
+        Ok(Self { secrets: key.mac_key("client secrets"), live: ArcSwap::from_pointee(live) })
+    }
+
+    /// What is kept of a secret.
+    pub(super) fn hash(&self, secret: &Secret) -> [u8; KEY_BYTES] {
+        self.secrets.tag(secret.reveal().as_bytes())
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Client>> {
+        self.live.load().get(id).cloned()
+    }
+
+    /// The enabled client with this id and secret.
+    pub(super) fn check(&self, id: &str, secret: &str) -> Option<Arc<Client>> {
+        let client = self.get(id);
+        let hash = client.as_ref().map_or(&NOBODYS_HASH, |client| &client.secret_hash);
+        let right = self.secrets.holds(secret.as_bytes(), hash);
+        client.filter(|client| right && client.enabled)
+    }
+
+    /// Puts a client in the place of the one with its id, if any. It must be durable by now.
+    pub(super) fn set(&self, client: &Arc<Client>) {
+        self.live.rcu(|live| {
+            let mut live = HashMap::clone(live);
+            live.insert(client.id.clone(), Arc::clone(client));
+            live
+        });
+    }
+}
