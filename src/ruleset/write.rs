@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -64,6 +65,13 @@ fn matches(header: &str, current: Option<&str>) -> bool {
 }
 
 impl RulesService {
+    /// The text of a rule file as it is on disk now, which may be newer than what is live: what an editor shows, and whose
+    /// [`etag`] a write is held against. `None`: there is no such readable file. Blocks.
+    #[must_use]
+    pub fn read(&self, system: &SystemId, path: &RulePath) -> Option<Arc<str>> {
+        settled(|| read_system(&self.root, system))?.files.remove(&path.to_string())
+    }
+
     /// Writes (or with `None` deletes) one rule file: checked with the rest of the system first, atomically, live when
     /// this returns. Writing `system.toml` makes the system if there is none; no other file does. Blocks.
     ///
@@ -94,8 +102,9 @@ impl RulesService {
             return Err(RuleWriteError::Conflict { current: current_tag });
         }
         let target = self.root.join(system.as_str()).join(&name);
+        let existed = target.symlink_metadata().is_ok();
         match text {
-            None if current.is_none() && !target.exists() => return Err(RuleWriteError::NotFound),
+            None if !existed => return Err(RuleWriteError::NotFound),
             None => folder.files.remove(&name),
             Some(text) if text.len() > MAX_FILE => {
                 return Err(RuleWriteError::Invalid(vec![FileError::whole(file, too_large(), None)]));
@@ -112,7 +121,7 @@ impl RulesService {
         };
         change.map_err(|error| RuleWriteError::Io(error.to_string()))?;
         self.refresh(&mut tried);
-        Ok(Written { etag: text.map(etag), created: text.is_some() && current.is_none(), revision })
+        Ok(Written { etag: text.map(etag), created: text.is_some() && !existed, revision })
     }
 
     /// Loads the system as it would be; gives its revision.
@@ -181,7 +190,6 @@ mod tests {
     use crate::model::IntegrationId;
     use crate::ruleset::fixtures::{CRM, Kept, Rules, integration, system};
     use crate::ruleset::{LastGood, RulesOptions};
-    use std::sync::Arc;
 
     fn service(rules: &Rules, read_only: bool) -> Arc<RulesService> {
         let options = RulesOptions { watch: false, read_only, script_us: 200 };
@@ -277,8 +285,12 @@ mod tests {
         let refused = service.write(&system("default"), &crm(), Some(&format!("{CRM}#")), None);
         let Err(RuleWriteError::Invalid(errors)) = refused else { panic!() };
         assert_eq!(errors[0].file, "default/integrations/erp.toml");
+        assert_eq!(service.read(&system("default"), &crm()).as_deref(), Some(CRM));
         let erp = RulePath::Integration(IntegrationId::new("erp").unwrap());
-        service.write(&system("default"), &erp, Some(CRM), None).unwrap();
+        let broken = service.read(&system("default"), &erp).unwrap();
+        assert_eq!(&*broken, "oops", "what is on disk is read, be it broken");
+        let written = service.write(&system("default"), &erp, Some(CRM), Some(&etag(&broken))).unwrap();
+        assert!(!written.created);
         assert_eq!(service.live().systems["default"].attributes_used(), 6);
         fs::write(rules.root().join("default/integrations/erp.toml"), b"\xff").unwrap();
         service.write(&system("default"), &erp, None, None).unwrap();

@@ -1,3 +1,5 @@
+//! Reloading, last good versions, and following the disk in every way that files are replaced.
+
 use std::fs;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
