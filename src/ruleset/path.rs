@@ -20,10 +20,11 @@ pub(super) const FOLDERS: [&str; 2] = [INTEGRATIONS.0, SEGMENTS.0];
 
 /// Words that Rhai keeps for itself. An integration is a variable in the rules, so its id can't be one of them; an
 /// attribute can (`crm["default"]`), and so can a segment (`in_segment("default")`).
-const RESERVED: &str = "as async await break call case catch const continue curry debug default do else eval \
-    export false fn for go goto if import in is is_def_fn is_def_var is_shared let loop match module new nil null package print private \
-    protected public return shared spawn static super switch sync this thread throw true try type_of until use \
-    var void while with yield";
+const RESERVED: &str = "\
+    as async await break call case catch const continue curry debug default do else eval export false fn for \
+    go goto if import in is is_def_fn is_def_var is_shared let loop match module new nil null package print \
+    private protected public return shared spawn static super switch sync this thread throw true try type_of \
+    until use var void while with yield";
 
 /// A rule file's place within its system.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

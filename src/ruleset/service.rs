@@ -261,7 +261,8 @@ impl RulesService {
         let files = tried.kept.get(id)?;
         match load(id, files, None, self.clock.now()).result {
             Ok(rules) => {
-                tracing::warn!(system = %id, revision = rules.revision, "the rules on disk are broken: serving the last good version");
+                let revision = &rules.revision;
+                tracing::warn!(system = %id, revision, "the rules on disk are broken: serving the last good version");
                 Some(rules)
             }
             Err(errors) => {
