@@ -1,0 +1,93 @@
+//! A whole rules folder checked without a server, for `rollcall check`.
+//!
+//! Owns what is counted. Judges by the same functions as the running server, so that what passes here goes live there.
+
+use std::path::Path;
+
+use super::files::{Folder, read_tree, settled};
+use super::load::load;
+use super::service::no_system;
+use super::{FileError, RulesOptions};
+use crate::model::Timestamp;
+
+/// What `rollcall check` says of one entry of the rules folder.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Checked {
+    /// The name of the system's folder (or of a stray file); empty when the rules folder itself is wrong.
+    pub system: String,
+    /// How many attributes it declares.
+    pub attributes_used: usize,
+    /// How many integrations it has.
+    pub integrations: usize,
+    /// How many segments it has.
+    pub segments: usize,
+    /// Everything that is wrong.
+    pub errors: Vec<FileError>,
+    /// What is allowed but worth a look.
+    pub warnings: Vec<FileError>,
+}
+
+impl Checked {
+    fn wrong(system: &str, errors: Vec<FileError>) -> Self {
+        let (system, warnings) = (system.to_owned(), Vec::new());
+        Self { system, attributes_used: 0, integrations: 0, segments: 0, errors, warnings }
+    }
+}
+
+/// Checks a whole rules folder without a server. A folder that can't be read, or holds nothing, is one entry with an
+/// empty `system`.
+#[must_use]
+pub fn check(root: &Path, _options: &RulesOptions) -> Vec<Checked> {
+    match settled(|| read_tree(root)) {
+        Err(error) => vec![Checked::wrong("", vec![error])],
+        Ok(tree) if tree.is_empty() => vec![Checked::wrong("", vec![no_system(root)])],
+        Ok(tree) => tree.into_iter().map(|(name, folder)| check_folder(&name, folder)).collect(),
+    }
+}
+
+fn check_folder(name: &str, folder: Folder) -> Checked {
+    let Some(id) = &folder.id else { return Checked::wrong(name, folder.errors) };
+    let loaded = load(id, &folder.files, None, Timestamp::default());
+    let mut errors = loaded.result.err().unwrap_or_default();
+    errors.extend(folder.errors);
+    errors.sort();
+    Checked {
+        system: name.to_owned(),
+        attributes_used: loaded.attributes_used,
+        integrations: loaded.integrations,
+        segments: loaded.segments,
+        errors,
+        warnings: loaded.warnings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ruleset::fixtures::{CRM, Rules};
+
+    const OPTIONS: RulesOptions = RulesOptions { watch: false, read_only: false, script_us: 200 };
+
+    #[test]
+    fn every_system_is_counted_and_every_mistake_told() {
+        let rules = Rules::new(&[
+            ("good/integrations/crm.toml", CRM),
+            ("bad/integrations/crm.toml", "naem = 1"),
+            ("bad/notes.txt", ""),
+            ("stray.txt", ""),
+        ]);
+        let checked = check(&rules.root(), &OPTIONS);
+        let seen: Vec<_> =
+            checked.iter().map(|c| (c.system.as_str(), c.integrations, c.attributes_used, c.errors.len())).collect();
+        assert_eq!(seen, [("bad", 1, 0, 3), ("good", 1, 3, 0), ("stray.txt", 0, 0, 1)]);
+    }
+
+    #[test]
+    fn an_empty_or_missing_rules_folder_is_wrong() {
+        let rules = Rules::new(&[]);
+        for root in [rules.root(), rules.root().join("nope")] {
+            let checked = check(&root, &OPTIONS);
+            assert_eq!((checked.len(), checked[0].errors[0].file.as_str()), (1, "."));
+        }
+    }
+}

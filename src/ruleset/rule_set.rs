@@ -1,0 +1,60 @@
+//! One version of a system's files, checked and ready to serve.
+//!
+//! Owns what the rest of the program may ask of it. Invariant: built by `load` alone, never changed afterwards.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{FileError, Files, Integration, SystemSettings};
+use crate::model::{AttributeId, AttributeType, Date, IntegrationId, SystemId, Timestamp};
+use crate::segments::SegmentSet;
+
+/// One immutable, complete, checked version of a system's files.
+pub struct RuleSet {
+    /// The system.
+    pub system: SystemId,
+    /// Its `system.toml`.
+    pub settings: SystemSettings,
+    /// Its integrations, disabled ones included.
+    pub integrations: BTreeMap<IntegrationId, Integration>,
+    /// Its segments.
+    pub segments: SegmentSet,
+    /// Hash of the files (hex).
+    pub revision: String,
+    /// Since when this version is served by this process.
+    pub live_since: Timestamp,
+    /// The files as read, by path relative to the system's folder (`integrations/crm.toml`).
+    pub files: Files,
+    /// Warnings (over 80 attributes, an integration without properties).
+    pub warnings: Vec<FileError>,
+}
+
+impl RuleSet {
+    /// How many places under the cap are taken: the properties of every integration, disabled ones included.
+    #[must_use]
+    pub fn attributes_used(&self) -> usize {
+        self.integrations.values().map(|integration| integration.properties.len()).sum()
+    }
+
+    /// The type of an attribute of an enabled integration; `None` for any other, whose stored values are hidden.
+    ///
+    /// Rules may name the attributes of a disabled integration, so that disabling one breaks no rule: as this answers
+    /// `None` for them, they read as missing.
+    #[must_use]
+    pub fn attribute_type(&self, id: &AttributeId) -> Option<AttributeType> {
+        let integration = self.integrations.get(&id.integration).filter(|integration| integration.enabled)?;
+        integration.properties.iter().find(|property| property.name == id.name).map(|property| property.kind)
+    }
+
+    /// The day that it is in the system's time zone: what `today()` means in its rules.
+    #[must_use]
+    pub fn today(&self, now: Timestamp) -> Date {
+        Date::at(now, &self.settings.timezone)
+    }
+
+    /// The text of one file, by its path within the system.
+    #[must_use]
+    pub fn file(&self, path: &super::RulePath) -> Option<&Arc<str>> {
+        self.files.get(&path.to_string())
+    }
+}
