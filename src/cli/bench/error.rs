@@ -1,4 +1,4 @@
-//! Why a benchmark ends without its figures.
+//! Why a benchmark ends without its figures. Messages leave out their source, which is told after them.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ pub(super) enum BenchError {
     #[error("{0}")]
     Usage(String),
     /// A file or folder could not be written or read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -18,7 +18,7 @@ pub(super) enum BenchError {
         source: io::Error,
     },
     /// Standard output could not be written.
-    #[error("cannot write the output: {0}")]
+    #[error("cannot write the output")]
     Output(#[from] io::Error),
     /// The server that the benchmark started did not do what a server does; with the end of its log.
     #[error("the server {what}; the end of its log:\n{log}")]
@@ -29,7 +29,7 @@ pub(super) enum BenchError {
         log: String,
     },
     /// A connection could not be made or broke.
-    #[error("{request}: {source}")]
+    #[error("{request}")]
     Connection {
         /// The request line, or what else was tried.
         request: String,
@@ -65,15 +65,4 @@ pub(super) enum BenchError {
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
-}
-
-impl BenchError {
-    /// The command's exit status: 2 when used wrong, 130 when interrupted (as shells have it), else 1.
-    pub(super) fn exit_status(&self) -> u8 {
-        match self {
-            Self::Usage(_) => 2,
-            Self::Interrupted => 130,
-            _ => 1,
-        }
-    }
 }

@@ -128,24 +128,26 @@ struct Settings {
     runs: u64,
 }
 
-/// Runs the command: exit status 0, 1 when the server or an answer was wrong, 2 when used wrong, 130 when
-/// interrupted.
+/// Runs the command: exit status 0, 2 when used wrong, 130 when interrupted.
 ///
 /// Starts a runtime of its own: not to be called from within one.
-#[must_use]
-pub fn run(args: &Args) -> ExitCode {
+///
+/// # Errors
+/// When the server or an answer was wrong, or the output could not be written: there are no figures then.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let result = match args.what {
         What::Data | What::Rules | What::Sql | What::Members => print(args),
         _ => run_measurement(args),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
-        // A reader that has enough (`| head`) is no failure.
-        Err(BenchError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("rollcall bench: {error}"));
-            ExitCode::from(error.exit_status())
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error @ BenchError::Usage(_)) => {
+            say(&format!("error: {error}"));
+            Ok(ExitCode::from(2))
         }
+        // As shells have it for Ctrl-C.
+        Err(BenchError::Interrupted) => Ok(ExitCode::from(130)),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -336,6 +338,7 @@ mod tests {
 
     #[test]
     fn a_foreign_server_is_never_restarted() {
-        assert_eq!(run(&args("start --url http://127.0.0.1:1").unwrap()), ExitCode::from(2));
+        let status = run(&args("start --url http://127.0.0.1:1").unwrap()).unwrap();
+        assert_eq!(status, ExitCode::from(2));
     }
 }

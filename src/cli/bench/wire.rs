@@ -196,6 +196,6 @@ mod tests {
         let error = connection.expect_ok(request).await.unwrap_err();
         assert_eq!(error.to_string(), "GET /a: answered 404: no");
         let error = connection.expect_ok(request).await.unwrap_err();
-        assert_eq!(error.to_string(), "GET /a: the server closed the connection");
+        assert_eq!(format!("{:#}", anyhow::Error::from(error)), "GET /a: the server closed the connection");
     }
 }
