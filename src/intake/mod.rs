@@ -1,5 +1,7 @@
 //! From outside to changes. STUB: interface only (but `calls` is its own file).
 #![allow(missing_docs, unused, clippy::todo)]
+pub mod calls;
+
 use crate::engine::Update;
 use crate::model::*;
 use crate::ruleset::RuleSet;
@@ -21,6 +23,7 @@ pub enum IntakeError {
 /// Reads the outer shape of an update call.
 pub fn read_call(body: &[u8]) -> Result<Call<'_>, IntakeError> { todo!() }
 impl Call<'_> {
+    pub fn len(&self) -> usize { todo!() }
     /// Resolves paths and coerces every record against the integration: all errors, or the update.
     pub fn to_update(&self, rules: &RuleSet, integration: &IntegrationId, limits: &crate::config::Limits) -> Result<Update, IntakeError> { todo!() }
 }
