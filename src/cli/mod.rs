@@ -7,6 +7,7 @@
 //! To add a command: a file with `Args` and `run(…) -> anyhow::Result<ExitCode>`, a line in `Command`, and one in
 //! `dispatch`.
 
+pub mod bench;
 mod check;
 mod completions;
 mod serve;
@@ -45,11 +46,11 @@ enum Command {
     Check(check::Args),
     /// Get an access token from a running server and print it
     Token(token::Args),
+    /// Measure this program on this machine: the whole server over HTTP, its answers checked
+    Bench(Box<bench::Args>),
     /// Print completions for a shell
     Completions(completions::Args),
 }
-
-pub mod bench;
 
 /// Parses the command line, runs the command, and gives its exit status: 0, 1 (found wrong) or 2 (used wrong).
 #[must_use]
@@ -75,6 +76,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Serve(args)) => serve::run(args, file),
         Some(Command::Check(args)) => check::run(args, file),
         Some(Command::Token(args)) => token::run(args),
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, &mut Cli::command()),
     }
 }

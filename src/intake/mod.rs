@@ -3,6 +3,7 @@
 //! Owns the meaning of a payload for an integration: field paths, allow-list, renaming, coercion, and every error
 //! of it with a JSON pointer. Refuses to know of HTTP and of where changes go.
 
+pub mod calls;
 mod json;
 mod payload;
 

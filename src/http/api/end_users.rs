@@ -1,0 +1,181 @@
+//! `/public/v1/systems/{s}/end-users/…`: reading, deleting and unsetting; the page load.
+//!
+//! Shows declared attributes of enabled integrations only; what is hidden stays stored and unseen.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::super::auth::{At, needs};
+use super::super::problem::Problem;
+use crate::engine::{EndUser, segments_of};
+use crate::model::{AttributeId, AttributeName, IntegrationId, Permission, SegmentId, Timestamp};
+use crate::ruleset::RuleSet;
+
+/// An end user.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EndUser)]
+pub(crate) struct EndUserResponse {
+    /// The identifier.
+    id: String,
+    /// When the first attribute was stored.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When an attribute changed last.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    /// The attributes of each integration: strings, numbers, dates as `YYYY-MM-DD`.
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, serde_json::Value>>)]
+    attributes: BTreeMap<IntegrationId, BTreeMap<AttributeName, serde_json::Value>>,
+    /// When each integration set one last.
+    #[schema(value_type = BTreeMap<String, String>)]
+    set_at: BTreeMap<IntegrationId, Timestamp>,
+    /// The segments that the end user is in now; only for callers with `segments:read`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    segments: Option<Vec<SegmentId>>,
+}
+
+/// What a page needs to know when it loads.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PageLoadResponse<'a> {
+    /// The identifier.
+    id: &'a str,
+    /// Whether anything is stored of the end user; one who is not known is judged as one with no attributes.
+    known: bool,
+    /// The segments that the end user is in.
+    #[schema(value_type = Vec<String>)]
+    segments: Vec<SegmentId>,
+    /// When this was so.
+    #[schema(value_type = String, format = DateTime)]
+    evaluated_at: Timestamp,
+}
+
+/// One end user
+#[utoipa::path(
+    get, path = "/public/v1/systems/{s}/end-users/{id}", operation_id = "get_end_user", tag = "End users",
+    params(("s" = String, Path, description = "The system"), ("id" = String, Path, description = "The end user's identifier, percent-encoded")),
+    responses(
+        (status = 200, description = "The end user", body = EndUserResponse),
+        (status = 404, description = "Unknown end user or system"),
+        (status = 422, description = "No identifier"),
+    ),
+    security(("oauth2" = ["end_users:read"])),
+)]
+pub(crate) async fn show(at: At<needs::EndUsersRead>) -> Result<Json<EndUserResponse>, Problem> {
+    let id = at.end_user()?;
+    let snapshot = at.state.engine.snapshot();
+    let data = snapshot.system(at.system()).map(std::convert::AsRef::as_ref);
+    let end_user = data.and_then(|data| data.find(&id)).ok_or_else(unknown)?;
+    let segments = at
+        .demand(Permission::SegmentsRead)
+        .is_ok()
+        .then(|| segments_of(data, &at.rules, &id, at.state.clock.now()).segments);
+    let (attributes, set_at) = visible(&end_user, &at.rules);
+    Ok(Json(EndUserResponse {
+        id: id.as_str().to_owned(),
+        created_at: end_user.created_at(),
+        updated_at: end_user.updated_at(),
+        attributes,
+        set_at,
+        segments,
+    }))
+}
+
+type Attributes = BTreeMap<IntegrationId, BTreeMap<AttributeName, serde_json::Value>>;
+
+/// What may be seen of an end user: declared attributes of enabled integrations, and when those set one.
+fn visible(end_user: &EndUser<'_>, rules: &RuleSet) -> (Attributes, BTreeMap<IntegrationId, Timestamp>) {
+    let (mut attributes, mut set_at) = (Attributes::new(), BTreeMap::new());
+    for integration in rules.integrations.values().filter(|integration| integration.enabled) {
+        let values: BTreeMap<_, _> = integration
+            .properties
+            .iter()
+            .filter_map(|property| {
+                let attribute = AttributeId { integration: integration.id.clone(), name: property.name.clone() };
+                end_user.value(&attribute, property.kind).map(|value| (property.name.clone(), value.to_json()))
+            })
+            .collect();
+        if !values.is_empty() {
+            attributes.insert(integration.id.clone(), values);
+        }
+        if let Some(at) = end_user.set_at(&integration.id) {
+            set_at.insert(integration.id.clone(), at);
+        }
+    }
+    (attributes, set_at)
+}
+
+/// The segments of an end user, for a page that loads
+#[utoipa::path(
+    get, path = "/public/v1/systems/{s}/end-users/{id}/segments", operation_id = "get_end_user_segments", tag = "End users",
+    params(("s" = String, Path, description = "The system"), ("id" = String, Path, description = "The end user's identifier, percent-encoded")),
+    responses(
+        (status = 200, description = "The segments; an end user who is not known is judged as one with no attributes", body = PageLoadResponse),
+        (status = 404, description = "Unknown system"),
+        (status = 422, description = "No identifier"),
+    ),
+    security(("oauth2" = ["end_users:read", "segments:read"])),
+)]
+pub(crate) async fn segments(at: At<needs::EndUsersAndSegmentsRead>) -> Result<Response, Problem> {
+    let id = at.end_user()?;
+    let now = at.state.clock.now();
+    let snapshot = at.state.engine.snapshot();
+    let data = snapshot.system(at.system()).map(std::convert::AsRef::as_ref);
+    let membership = segments_of(data, &at.rules, &id, now);
+    let answer =
+        PageLoadResponse { id: id.as_str(), known: membership.known, segments: membership.segments, evaluated_at: now };
+    Ok(Json(answer).into_response())
+}
+
+/// Delete an end user
+#[utoipa::path(
+    delete, path = "/public/v1/systems/{s}/end-users/{id}", operation_id = "delete_end_user", tag = "End users",
+    params(("s" = String, Path, description = "The system"), ("id" = String, Path, description = "The end user's identifier, percent-encoded")),
+    responses(
+        (status = 204, description = "Gone from every answer"),
+        (status = 404, description = "Unknown end user or system"),
+        (status = 422, description = "No identifier"),
+        (status = 507, description = "Too little disk is left"),
+    ),
+    security(("oauth2" = ["end_users:delete"])),
+)]
+pub(crate) async fn delete(at: At<needs::EndUsersDelete>) -> Result<StatusCode, Problem> {
+    let id = at.end_user()?;
+    let deleted = at.state.engine.delete(at.system().clone(), id).await?;
+    if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
+}
+
+/// Unset one attribute of an end user
+#[utoipa::path(
+    delete, path = "/public/v1/systems/{s}/end-users/{id}/attributes/{a}", operation_id = "unset_attribute", tag = "End users",
+    params(
+        ("s" = String, Path, description = "The system"),
+        ("id" = String, Path, description = "The end user's identifier, percent-encoded"),
+        ("a" = String, Path, description = "The attribute, `<integration>.<name>`"),
+    ),
+    responses(
+        (status = 204, description = "It has no value now"),
+        (status = 404, description = "Unknown attribute, or it had no value"),
+        (status = 422, description = "No identifier"),
+        (status = 507, description = "Too little disk is left"),
+    ),
+    security(("oauth2" = ["end_users:write"])),
+)]
+pub(crate) async fn unset(at: At<needs::EndUsersWrite>) -> Result<StatusCode, Problem> {
+    let id = at.end_user()?;
+    let attribute: AttributeId = at.param("a").parse()?;
+    if at.rules.attribute_type(&attribute).is_none() {
+        return Err(Problem::not_found(format!("there is no attribute `{attribute}` of an enabled integration")));
+    }
+    let unset = at.state.engine.unset(at.system().clone(), id, attribute).await?;
+    if unset { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("the end user has no value of it")) }
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("there is no such end user")
+}

@@ -1,0 +1,125 @@
+//! `/admin/v1/config` and `/admin/v1/reload`: which rules are live, and what is wrong on disk.
+
+use std::sync::Arc;
+
+use axum::Json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::super::auth::{Caller, Permit, needs};
+use super::super::problem::Problem;
+use crate::model::{ATTRIBUTE_CAP, Permission, SystemId, Timestamp};
+use crate::ruleset::{FileError, LiveRules, SystemReport};
+
+/// The rules of every system.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConfigResponse {
+    /// One for each system that is live, or was tried.
+    items: Vec<SystemItem>,
+}
+
+/// A system's rules.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SystemItem {
+    /// The system: the folder's name.
+    system: String,
+    /// Hash of the files that are live; null where none are.
+    revision: Option<String>,
+    /// Since when they are.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    live_since: Option<Timestamp>,
+    /// Attributes that the live files declare.
+    attributes_used: usize,
+    /// How many a system may have.
+    cap: usize,
+    /// Whether an earlier version is served because what is on disk is broken.
+    serving_last_good: bool,
+    /// What is wrong on disk.
+    errors: Vec<FileErrorItem>,
+    /// What is worth a look.
+    warnings: Vec<FileErrorItem>,
+}
+
+/// A mistake in a rule file.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FileErrorItem {
+    /// The file, relative to the rules folder.
+    file: String,
+    /// The line, from 1; 0: the whole file.
+    line: usize,
+    /// The column, from 1.
+    column: usize,
+    /// What is wrong.
+    message: String,
+    /// How to mend it.
+    hint: Option<String>,
+}
+
+impl From<&FileError> for FileErrorItem {
+    fn from(error: &FileError) -> Self {
+        let FileError { file, line, column, message, hint } = error.clone();
+        Self { file, line, column, message, hint }
+    }
+}
+
+impl From<&SystemReport> for SystemItem {
+    fn from(report: &SystemReport) -> Self {
+        Self {
+            system: report.system.clone(),
+            revision: report.revision.clone(),
+            live_since: report.live_since,
+            attributes_used: report.attributes_used,
+            cap: ATTRIBUTE_CAP,
+            serving_last_good: serves_last_good(report),
+            errors: report.errors.iter().map(FileErrorItem::from).collect(),
+            warnings: report.warnings.iter().map(FileErrorItem::from).collect(),
+        }
+    }
+}
+
+/// Whether what is live is not what is on disk.
+pub(crate) fn serves_last_good(report: &SystemReport) -> bool {
+    report.revision.is_some() && !report.errors.is_empty()
+}
+
+/// Which rules are live, and what is wrong on disk
+///
+/// Shows the systems in which the caller has `systems:read`.
+#[utoipa::path(
+    get, path = "/admin/v1/config", operation_id = "get_config", tag = "Rules",
+    responses((status = 200, description = "The systems", body = ConfigResponse)),
+    security(("oauth2" = ["systems:read"])),
+)]
+pub(crate) async fn show(caller: Caller) -> Result<Json<ConfigResponse>, Problem> {
+    let live = caller.state.rules.live();
+    config(&caller, &live).map(Json)
+}
+
+/// Read the rules again now
+///
+/// Answers when what is on disk has gone live or been refused.
+#[utoipa::path(
+    post, path = "/admin/v1/reload", operation_id = "reload", tag = "Operation",
+    responses((status = 200, description = "The systems as they are now", body = ConfigResponse)),
+    security(("oauth2" = ["operate"])),
+)]
+pub(crate) async fn reload(permit: Permit<needs::Operate>) -> Result<Json<ConfigResponse>, Problem> {
+    let rules = Arc::clone(&permit.state.rules);
+    let live = tokio::task::spawn_blocking(move || rules.reload());
+    let live = live.await.map_err(|error| Problem::internal(&error.to_string()))?;
+    Ok(Json(ConfigResponse { items: live.reports.iter().map(SystemItem::from).collect() }))
+}
+
+/// The reports that the caller may see; 403 for who may see none.
+fn config(caller: &Caller, live: &LiveRules) -> Result<ConfigResponse, Problem> {
+    let may_see = |report: &&SystemReport| match SystemId::new(&report.system) {
+        Ok(system) => caller.demand(Permission::SystemsRead, Some(&system)).is_ok(),
+        // A folder that is misnamed belongs to no system.
+        Err(_) => caller.demand(Permission::SystemsRead, None).is_ok(),
+    };
+    let items: Vec<_> = live.reports.iter().filter(may_see).map(SystemItem::from).collect();
+    if items.is_empty() {
+        caller.demand(Permission::SystemsRead, None)?;
+    }
+    Ok(ConfigResponse { items })
+}

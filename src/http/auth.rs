@@ -1,0 +1,309 @@
+//! Who asks, and whether they may: the extractors through which alone a handler reaches the services.
+//!
+//! The router's state is a [`Gate`], which gives nothing to anyone but the guards in this file. So a handler without
+//! a guard has no services and can do nothing; to be open to all it must say [`Public`].
+//!
+//! | guard | lets in |
+//! | --- | --- |
+//! | [`Public`] | everyone |
+//! | [`Caller`] | whoever has an access token; the handler asks for permissions once it knows the system |
+//! | [`Permit<P>`] | callers with `P` account-wide |
+//! | [`At<P>`] | callers with `P` in the system that the path names in `{s}`, if there is such a system |
+//! | [`Scraper`] | loopback addresses, and callers with `metrics:read` |
+
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, header};
+
+use super::problem::Problem;
+use super::state::AppState;
+use crate::accounts::Principal;
+use crate::model::{EndUserId, Permission, SegmentId, SystemId};
+use crate::ruleset::{Integration, LiveRules, RuleSet, Stage};
+use crate::segments::Segment;
+
+/// The router's state: the services, out of reach of everything but the guards.
+#[derive(Clone)]
+pub(crate) struct Gate(AppState);
+
+impl Gate {
+    /// Puts the services behind the guards.
+    pub(crate) fn new(state: AppState) -> Self {
+        Self(state)
+    }
+}
+
+/// What a guard demands: one or several permissions.
+pub(crate) trait Demand: Send + Sync + 'static {
+    /// All of them are needed.
+    const PERMISSIONS: &'static [Permission];
+}
+
+/// The permissions as types, for [`Permit`] and [`At`].
+pub(crate) mod needs {
+    use super::{Demand, Permission};
+
+    macro_rules! demands {
+        ($($name:ident),+ $(,)?) => {
+            $(
+                pub(crate) struct $name;
+                impl Demand for $name {
+                    const PERMISSIONS: &'static [Permission] = &[Permission::$name];
+                }
+            )+
+        };
+    }
+    demands!(
+        EndUsersRead,
+        EndUsersWrite,
+        EndUsersDelete,
+        IntegrationsRead,
+        IntegrationsWrite,
+        SegmentsRead,
+        SegmentsWrite,
+        SystemsRead,
+        SystemsWrite,
+        Operate,
+    );
+
+    /// Reading end users together with their segments.
+    pub(crate) struct EndUsersAndSegmentsRead;
+    impl Demand for EndUsersAndSegmentsRead {
+        const PERMISSIONS: &'static [Permission] = &[Permission::EndUsersRead, Permission::SegmentsRead];
+    }
+}
+
+/// Open to everyone.
+pub(crate) struct Public {
+    pub(crate) state: AppState,
+}
+
+impl FromRequestParts<Gate> for Public {
+    type Rejection = Problem;
+    async fn from_request_parts(_: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        Ok(Self { state: gate.0.clone() })
+    }
+}
+
+/// Someone with a good access token, whose permissions the handler still has to ask for.
+pub(crate) struct Caller {
+    pub(crate) state: AppState,
+    pub(crate) principal: Arc<Principal>,
+}
+
+impl Caller {
+    /// Refuses who lacks the permission there (`None`: account-wide).
+    pub(crate) fn demand(&self, permission: Permission, system: Option<&SystemId>) -> Result<(), Problem> {
+        demand(&self.principal, permission, system)
+    }
+}
+
+impl FromRequestParts<Gate> for Caller {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        let principal = authenticate(&parts.headers, &gate.0)?;
+        Ok(Self { state: gate.0.clone(), principal })
+    }
+}
+
+/// Someone who may do `P` account-wide.
+pub(crate) struct Permit<P> {
+    pub(crate) state: AppState,
+    demanded: PhantomData<P>,
+}
+
+impl<P: Demand> FromRequestParts<Gate> for Permit<P> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        let principal = authenticate(&parts.headers, &gate.0)?;
+        for permission in P::PERMISSIONS {
+            demand(&principal, *permission, None)?;
+        }
+        Ok(Self { state: gate.0.clone(), demanded: PhantomData })
+    }
+}
+
+/// Someone who may do `P` in the system that the path names, with that system's rules as they are for this request.
+pub(crate) struct At<P> {
+    pub(crate) state: AppState,
+    /// The system's rules.
+    pub(crate) rules: Arc<RuleSet>,
+    principal: Arc<Principal>,
+    params: RawPathParams,
+    demanded: PhantomData<P>,
+}
+
+impl<P: Demand> FromRequestParts<Gate> for At<P> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        let principal = authenticate(&parts.headers, &gate.0)?;
+        let params = RawPathParams::from_request_parts(parts, gate).await?;
+        let rules = system_for(&principal, param(&params, "s"), P::PERMISSIONS, &gate.0.rules.live())?;
+        Ok(Self { state: gate.0.clone(), rules, principal, params, demanded: PhantomData })
+    }
+}
+
+impl<P> At<P> {
+    /// The system.
+    pub(crate) fn system(&self) -> &SystemId {
+        &self.rules.system
+    }
+
+    /// One part of the path, percent-decoded.
+    pub(crate) fn param(&self, name: &str) -> &str {
+        param(&self.params, name)
+    }
+
+    /// Refuses who lacks another permission in this system.
+    pub(crate) fn demand(&self, permission: Permission) -> Result<(), Problem> {
+        demand(&self.principal, permission, Some(self.system()))
+    }
+
+    /// Refuses who may not write the rules of a system of that stage.
+    pub(crate) fn demand_publish(&self, stage: Stage) -> Result<(), Problem> {
+        self.demand(match stage {
+            Stage::Production => Permission::PublishProduction,
+            Stage::Test => Permission::PublishTest,
+        })
+    }
+
+    /// The end user that the path names in `{id}`, in the system's case: 422 when it is no identifier.
+    pub(crate) fn end_user(&self) -> Result<EndUserId, Problem> {
+        Ok(EndUserId::in_case(self.param("id"), self.rules.settings.identifier_case)?)
+    }
+
+    /// The integration that the path names in `{i}`: 404 when there is none.
+    pub(crate) fn integration(&self) -> Result<&Integration, Problem> {
+        let id = self.param("i");
+        self.rules.integrations.get(id).ok_or_else(|| Problem::not_found(format!("there is no integration `{id}`")))
+    }
+
+    /// The segment that the path names in `{id}`: 404 when there is none.
+    pub(crate) fn segment(&self) -> Result<&Segment, Problem> {
+        let id = self.param("id");
+        let segment = SegmentId::new(id).ok().and_then(|id| self.rules.segments.get(&id));
+        segment.ok_or_else(|| Problem::not_found(format!("there is no segment `{id}`")))
+    }
+}
+
+/// Whoever may read the metrics: a loopback address, or a caller with `metrics:read`.
+pub(crate) struct Scraper {
+    pub(crate) state: AppState,
+}
+
+impl FromRequestParts<Gate> for Scraper {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        if !is_local(peer, &parts.headers, &gate.0.config.server.trusted_proxies) {
+            let principal = authenticate(&parts.headers, &gate.0)?;
+            demand(&principal, Permission::MetricsRead, None)?;
+        }
+        Ok(Self { state: gate.0.clone() })
+    }
+}
+
+/// Whether the request comes from this machine. Behind a proxy it does only when the proxy is trusted and says so:
+/// a proxy on this machine must not make the whole world local.
+fn is_local(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpAddr]) -> bool {
+    const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+    let Some(peer) = peer.map(|ip| ip.to_canonical()) else { return false };
+    if headers.contains_key(header::FORWARDED) {
+        return false;
+    }
+    let mut forwarded = headers.get_all(FORWARDED_FOR).iter().peekable();
+    if forwarded.peek().is_none() {
+        return peer.is_loopback();
+    }
+    // Every hop that is named must be local: the first is what the client claims, the others are what proxies saw.
+    trusted.contains(&peer)
+        && forwarded.all(|value| {
+            let hops = value.to_str().unwrap_or_default().split(',');
+            hops.map(|hop| hop.trim().parse::<IpAddr>()).all(|hop| hop.is_ok_and(|ip| ip.to_canonical().is_loopback()))
+        })
+}
+
+/// The token of `Authorization: Bearer`, if that is what was sent.
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The bearer of the request's access token; 401 without a good one.
+fn authenticate(headers: &HeaderMap, state: &AppState) -> Result<Arc<Principal>, Problem> {
+    let token = bearer_token(headers).ok_or_else(|| Problem::unauthenticated(false))?;
+    state.accounts.authenticate(token).ok_or_else(|| Problem::unauthenticated(true))
+}
+
+fn demand(principal: &Principal, permission: Permission, system: Option<&SystemId>) -> Result<(), Problem> {
+    if principal.may(permission, system) { Ok(()) } else { Err(Problem::lacking(permission)) }
+}
+
+/// The live system of that id, for a caller with all those permissions in it: 403 comes before 404, so that nobody
+/// learns which systems there are.
+fn system_for(
+    principal: &Principal,
+    id: &str,
+    permissions: &[Permission],
+    live: &LiveRules,
+) -> Result<Arc<RuleSet>, Problem> {
+    let unknown = || Problem::not_found(format!("there is no system `{id}`, or none of its rules could be loaded yet"));
+    let known = live.systems.get_key_value(id);
+    let system = match known {
+        Some((system, _)) => system.clone(),
+        None => SystemId::new(id).map_err(|_| unknown())?,
+    };
+    for permission in permissions {
+        demand(principal, *permission, Some(&system))?;
+    }
+    known.map(|(_, rules)| Arc::clone(rules)).ok_or_else(unknown)
+}
+
+fn param<'a>(params: &'a RawPathParams, name: &str) -> &'a str {
+    // A route whose pattern lacks the name would be a mistake in the route table; an empty text is no id of anything.
+    params.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn with(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn only_a_bearer_token_is_taken() {
+        assert_eq!(bearer_token(&with("authorization", "Bearer abc")), Some("abc"));
+        assert_eq!(bearer_token(&with("authorization", "bearer  abc ")), Some("abc"));
+        assert_eq!(bearer_token(&with("authorization", "Basic abc")), None);
+        assert_eq!(bearer_token(&with("authorization", "Bearer")), None);
+        assert_eq!(bearer_token(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_proxy_on_this_machine_does_not_make_the_world_local() {
+        let local: IpAddr = "127.0.0.1".parse().unwrap();
+        let remote: IpAddr = "203.0.113.9".parse().unwrap();
+        let none = HeaderMap::new();
+        assert!(is_local(Some(local), &none, &[]));
+        assert!(is_local(Some("::ffff:127.0.0.1".parse().unwrap()), &none, &[]));
+        assert!(is_local(Some("::1".parse().unwrap()), &none, &[]));
+        assert!(!is_local(Some(remote), &none, &[]));
+        assert!(!is_local(None, &none, &[]));
+        let outside = with("x-forwarded-for", "203.0.113.9");
+        assert!(!is_local(Some(local), &outside, &[]));
+        assert!(!is_local(Some(local), &outside, &[local]));
+        assert!(!is_local(Some(local), &with("x-forwarded-for", "127.0.0.1, 203.0.113.9"), &[local]));
+        assert!(!is_local(Some(local), &with("forwarded", "for=127.0.0.1"), &[local]));
+        let inside = with("x-forwarded-for", "127.0.0.1");
+        assert!(is_local(Some(local), &inside, &[local]));
+        assert!(!is_local(Some(local), &inside, &[]));
+        assert!(!is_local(Some(remote), &inside, &[]));
+    }
+}

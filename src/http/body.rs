@@ -1,0 +1,122 @@
+//! Request bodies: their media type, size and pace, and JSON bodies as types.
+
+use std::time::Duration;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use super::auth::Gate;
+use super::problem::{Kind, Problem, ProblemPlace};
+
+/// How long a body may take to arrive.
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+/// Largest body of an administrative call, in bytes; a rule file is far smaller.
+pub(crate) const ADMIN_LIMIT: usize = 1 << 20;
+
+/// Refuses everything but `Content-Type: application/json`, with or without parameters (415).
+pub(crate) fn demand_json(headers: &HeaderMap) -> Result<(), Problem> {
+    if media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::UnsupportedMediaType, "send the body as `Content-Type: application/json`"))
+}
+
+/// The request's media type without parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim())
+}
+
+/// Reads the whole body: 413 over `limit` bytes (at once, when its length is announced), 408 when it takes too long,
+/// 400 when it breaks off.
+pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    read_within(DEADLINE, request, limit).await
+}
+
+async fn read_within(deadline: Duration, request: Request, limit: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Kind::TooLarge, format!("the body is over {limit} bytes, which is the limit here"));
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > limit as u64) {
+        return Err(too_large());
+    }
+    let collected = Limited::new(request.into_body(), limit).collect();
+    match tokio::time::timeout(deadline, collected).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_broken_off)) => Err(Problem::new(Kind::Malformed, "the body broke off")),
+        Err(_elapsed) => {
+            let seconds = deadline.as_secs();
+            Err(Problem::new(Kind::RequestTimeout, format!("the body was not there within {seconds} seconds")))
+        }
+    }
+}
+
+/// A JSON body of an administrative call: 415, 413, 400 when it is not JSON of that shape.
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Gate> for JsonBody<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &Gate) -> Result<Self, Problem> {
+        demand_json(request.headers())?;
+        from_slice(&read(request, ADMIN_LIMIT).await?).map(Self)
+    }
+}
+
+/// Parses a JSON body.
+pub(crate) fn from_slice<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let detail = error.to_string();
+        Problem::new(Kind::Malformed, format!("the body is not the JSON that this call takes: {detail}"))
+            .with_errors([ProblemPlace { pointer: String::new(), code: "shape".to_owned(), detail }])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    fn typed(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::CONTENT_TYPE, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn json_is_told_by_its_media_type() {
+        for good in ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json ;x=y"]
+        {
+            assert!(demand_json(&typed(good)).is_ok(), "{good:?}");
+        }
+        for bad in ["text/plain", "application/jsonp", "application/x-www-form-urlencoded", "json", ""] {
+            assert_eq!(demand_json(&typed(bad)).unwrap_err().status(), 415, "{bad:?}");
+        }
+        assert_eq!(demand_json(&HeaderMap::new()).unwrap_err().status(), 415);
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_refused_announced_or_not() {
+        let announced = Request::builder().header("content-length", "6").body(Body::from("123456")).unwrap();
+        assert_eq!(read(announced, 5).await.unwrap_err().status(), 413);
+        let streamed = futures_util::stream::iter(["123", "456"].map(Ok::<_, std::io::Error>));
+        let unannounced = Request::new(Body::from_stream(streamed));
+        assert_eq!(read(unannounced, 5).await.unwrap_err().status(), 413);
+        assert_eq!(read(Request::new(Body::from("12345")), 5).await.unwrap(), "12345");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let silent = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let request = Request::new(Body::from_stream(silent));
+        let refused = read_within(Duration::from_millis(5), request, 5).await.unwrap_err();
+        assert_eq!(refused.status(), 408);
+    }
+
+    #[test]
+    fn what_is_wrong_with_json_is_said() {
+        let refused = from_slice::<Vec<u8>>(b"[1,").unwrap_err();
+        assert_eq!(refused.status(), 400);
+        assert!(refused.errors()[0].detail.contains("line 1 column 3"), "{:?}", refused.errors());
+    }
+}

@@ -1,0 +1,221 @@
+//! What every request goes through, in one layer: request id, deadline, panics, security headers, metrics, access log.
+//!
+//! One hand-written layer instead of a stack, because each layer of a router costs a box a request. It sits around
+//! every endpoint, after the route was found, so metrics and log name the route and never the path, which may hold an
+//! end user's identifier. Invariant: every answer has its `X-Request-Id` and the security headers, also one that
+//! follows a panic.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use metrics::{Counter, Histogram};
+use tower::{Layer, Service};
+use tracing::{Instrument, Level};
+
+use super::problem::{Kind, Problem};
+
+/// How long a handler may take, its body included, before the caller gets 503.
+const HANDLER_DEADLINE: Duration = Duration::from_secs(60);
+/// The header that carries a request's id.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is taken from a caller.
+const MAX_REQUEST_ID: usize = 128;
+/// The label of a request that met no route.
+const NO_ROUTE: &str = "none";
+
+/// A request's id: the caller's, if it sent a sane one, else one of ours.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The id as text.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    fn of(headers: &HeaderMap) -> Self {
+        let sane = |value: &&HeaderValue| {
+            let bytes = value.as_bytes();
+            (1..=MAX_REQUEST_ID).contains(&bytes.len())
+                && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(b))
+        };
+        headers.get(REQUEST_ID).filter(sane).map_or_else(Self::fresh, |value| Self(value.clone()))
+    }
+
+    /// Unique within the process by its count, and among processes by a random start.
+    fn fresh() -> Self {
+        static START: LazyLock<u64> = LazyLock::new(|| {
+            let mut bytes = [0_u8; 8];
+            // Without randomness ids are unique within the process still.
+            let _ = getrandom::fill(&mut bytes);
+            u64::from_le_bytes(bytes)
+        });
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let mut text = String::with_capacity(32);
+        let _ = write!(text, "{:016x}-{:x}", *START, COUNT.fetch_add(1, Ordering::Relaxed));
+        Self(HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("none")))
+    }
+}
+
+/// Puts an [`Edge`] around every endpoint.
+#[derive(Clone)]
+pub(crate) struct EdgeLayer;
+
+impl<S> Layer<S> for EdgeLayer {
+    type Service = Edge<S>;
+    fn layer(&self, inner: S) -> Edge<S> {
+        Edge { inner, meter: Arc::default() }
+    }
+}
+
+/// One endpoint with what every request goes through.
+#[derive(Clone)]
+pub(crate) struct Edge<S> {
+    inner: S,
+    /// The endpoint's metrics, known from its first request on.
+    meter: Arc<OnceLock<Meter>>,
+}
+
+impl<S> Service<Request> for Edge<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let started = Instant::now();
+        let id = RequestId::of(request.headers());
+        let method = request.method().clone();
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        request.extensions_mut().insert(id.clone());
+        let meter = Arc::clone(&self.meter);
+        let span_id = id.clone();
+        let answer = AssertUnwindSafe(tokio::time::timeout(HANDLER_DEADLINE, self.inner.call(request))).catch_unwind();
+        let whole = async move {
+            let mut response = match answer.await {
+                Ok(Ok(Ok(response))) => response,
+                Ok(Ok(Err(never))) => match never {},
+                Ok(Err(_elapsed)) => {
+                    Problem::new(Kind::Unavailable, "the server took too long to do this: try again").into_response()
+                }
+                // The panic hook has logged the place; the caller learns nothing of it.
+                Err(_panic) => Problem::internal("a handler panicked").into_response(),
+            };
+            finish(response.headers_mut(), &id);
+            let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+            let status = response.status();
+            Meter::observe(&meter, route, &method, status, started.elapsed());
+            log(&id, route, &method, status, started.elapsed());
+            Ok(response)
+        };
+        if tracing::enabled!(Level::DEBUG) {
+            let span = tracing::debug_span!("request", request_id = span_id.as_str());
+            Box::pin(whole.instrument(span))
+        } else {
+            Box::pin(whole)
+        }
+    }
+}
+
+/// The headers that every answer has.
+fn finish(headers: &mut HeaderMap, id: &RequestId) {
+    headers.insert(REQUEST_ID, id.0.clone());
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+}
+
+fn log(id: &RequestId, route: &str, method: &Method, status: StatusCode, took: Duration) {
+    let (request_id, status, took_us) = (id.as_str(), status.as_u16(), took.as_micros());
+    if status >= 500 {
+        tracing::info!(target: "rollcall::access", request_id, %method, route, status, took_us, "answered");
+    } else {
+        tracing::debug!(target: "rollcall::access", request_id, %method, route, status, took_us, "answered");
+    }
+}
+
+/// The metrics of one route and method.
+struct Meter {
+    method: Method,
+    /// Answers by the first digit of their status.
+    answers: [Counter; 5],
+    seconds: Histogram,
+}
+
+impl Meter {
+    fn new(route: &str, method: &Method) -> Self {
+        let verb = match *method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::DELETE => "DELETE",
+            Method::PATCH => "PATCH",
+            Method::OPTIONS => "OPTIONS",
+            // A caller may make up methods; labels must stay few.
+            _ => "other",
+        };
+        let answers = ["1xx", "2xx", "3xx", "4xx", "5xx"].map(
+            |status| metrics::counter!("rollcall_http_requests_total", "route" => route.to_owned(), "method" => verb, "status" => status),
+        );
+        let seconds =
+            metrics::histogram!("rollcall_http_request_seconds", "route" => route.to_owned(), "method" => verb);
+        Self { method: method.clone(), answers, seconds }
+    }
+
+    /// Counts one answer. An endpoint nearly always sees one method, whose handles are kept; another one (`HEAD` at a
+    /// `GET` endpoint) looks them up.
+    fn observe(kept: &OnceLock<Self>, route: &str, method: &Method, status: StatusCode, took: Duration) {
+        let meter = kept.get_or_init(|| Self::new(route, method));
+        if meter.method == *method {
+            meter.count(status, took);
+        } else {
+            Self::new(route, method).count(status, took);
+        }
+    }
+
+    fn count(&self, status: StatusCode, took: Duration) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(counter) = self.answers.get(class) {
+            counter.increment(1);
+        }
+        self.seconds.record(took.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_of(value: &str) -> String {
+        let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_str(value).unwrap())]);
+        RequestId::of(&headers).as_str().to_owned()
+    }
+
+    #[test]
+    fn a_sane_request_id_is_kept_and_another_replaced() {
+        assert_eq!(id_of("abc-1_2.3"), "abc-1_2.3");
+        assert_ne!(id_of("a b"), "a b");
+        assert_ne!(id_of("<script>"), "<script>");
+        assert_ne!(id_of(&"a".repeat(129)), "a".repeat(129));
+        assert_ne!(RequestId::fresh().as_str(), RequestId::fresh().as_str());
+    }
+}

@@ -1,0 +1,161 @@
+//! The whole route table on one page, and the OpenAPI document that follows from it.
+//!
+//! Every route is written once, in [`routes`], with its documentation at its handler; there is no other way to add one.
+//! So the document has every route of the server and no other, which the tests below hold.
+
+use std::sync::LazyLock;
+
+use axum::Router;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{ClientCredentials, Flow, OAuth2, Scopes, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::api::{
+    calls, docs, end_users, endpoints, integrations, maintenance, rules, segments, status, systems, tokens, trials,
+    user_data,
+};
+use super::auth::Gate;
+use super::edge::EdgeLayer;
+use super::problem::{Kind, PROBLEM_JSON, Problem, ProblemDocument};
+use super::state::AppState;
+
+/// The router of the whole server.
+pub fn router(state: AppState) -> Router {
+    let (router, _) = routes().split_for_parts();
+    finish(router).with_state(Gate::new(state))
+}
+
+/// Every route.
+#[rustfmt::skip]
+fn routes() -> OpenApiRouter<Gate> {
+    OpenApiRouter::with_openapi(Api::openapi())
+        // Access tokens
+        .routes(routes!(tokens::connect))
+        .routes(routes!(tokens::oauth))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(tokens::metadata))
+        // End users
+        .routes(routes!(user_data::update))
+        .routes(routes!(end_users::show, end_users::delete))
+        .routes(routes!(end_users::segments))
+        .routes(routes!(end_users::unset))
+        // Rules
+        .routes(routes!(rules::show))
+        .routes(routes!(rules::reload))
+        .routes(routes!(systems::show, systems::put))
+        .routes(routes!(integrations::list))
+        .routes(routes!(integrations::show, integrations::put, integrations::delete))
+        .routes(routes!(segments::list))
+        .routes(routes!(segments::show, segments::put, segments::delete))
+        // Integrations at work
+        .routes(routes!(endpoints::show))
+        .routes(routes!(endpoints::rotate))
+        .routes(routes!(trials::judge))
+        .routes(routes!(calls::list))
+        // Operation
+        .routes(routes!(maintenance::checkpoint))
+        .routes(routes!(maintenance::purge))
+        .routes(routes!(status::health))
+        .routes(routes!(status::ready))
+        .routes(routes!(status::metrics))
+        // Documentation
+        .routes(routes!(docs::openapi))
+        .routes(routes!(docs::redirect))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::file))
+}
+
+/// Answers for what is no route, and what every request goes through.
+fn finish<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.fallback(unknown_route).method_not_allowed_fallback(unknown_method).layer(EdgeLayer)
+}
+
+async fn unknown_route() -> Problem {
+    Problem::not_found("there is nothing at this path; /docs lists what there is")
+}
+
+/// The router adds `Allow`.
+async fn unknown_method() -> Problem {
+    Problem::new(Kind::MethodNotAllowed, "this path does not take that method; `Allow` lists those that it takes")
+}
+
+/// What the document says beside its routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Rollcall",
+        description = "Holds what a company knows about its end users and says, at page load, which segments each belongs to.",
+    ),
+    components(schemas(ProblemDocument)),
+    modifiers(&TokenEndpoint),
+    tags(
+        (name = "Access tokens", description = "OAuth 2.0 client credentials"),
+        (name = "End users", description = "Updates in, segments out"),
+        (name = "Rules", description = "The files of a system: integrations and segments"),
+        (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls"),
+        (name = "Operation", description = "Health, metrics, maintenance"),
+        (name = "Documentation", description = "This document"),
+    ),
+)]
+struct Api;
+
+/// Says how to get a token.
+struct TokenEndpoint;
+
+impl utoipa::Modify for TokenEndpoint {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scopes = crate::model::Permission::ALL.iter().map(|permission| (permission.as_str(), permission.as_str()));
+        let flow =
+            Flow::ClientCredentials(ClientCredentials::new("/accounts/connect/token", Scopes::from_iter(scopes)));
+        openapi
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));
+    }
+}
+
+/// The OpenAPI document, as JSON.
+pub(super) fn document() -> Bytes {
+    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(describe().to_string()));
+    DOCUMENT.clone()
+}
+
+/// The document of the routes, completed by what goes for every one of them.
+fn describe() -> Value {
+    let mut document = serde_json::to_value(routes().into_openapi()).unwrap_or_default();
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for item in paths.into_iter().flat_map(|paths| paths.values_mut()) {
+        let operations = item.as_object_mut().into_iter().flat_map(|item| item.values_mut());
+        operations.filter(|operation| operation.get("responses").is_some()).for_each(complete);
+    }
+    document
+}
+
+/// Adds the answers that every operation can give, and the form of every problem.
+fn complete(operation: &mut Value) {
+    let guarded = operation.get("security").is_some();
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    let mut add = |status: &str, description: &str| {
+        responses.entry(status).or_insert_with(|| json!({ "description": description }));
+    };
+    if guarded {
+        add("401", "No access token, or no good one");
+        add("403", "The permission is lacking");
+    }
+    add("500", "The server failed");
+    add("503", "Too busy, stopping, or the store has failed: see Retry-After");
+    for (status, response) in responses {
+        if status.as_str() >= "400"
+            && let Some(response) = response.as_object_mut()
+        {
+            let problem = json!({ PROBLEM_JSON: { "schema": { "$ref": "#/components/schemas/Problem" } } });
+            response.entry("content").or_insert(problem);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! The accept loop: connections, their limits and deadlines, and the graceful stop.
+//!
+//! Knows nothing of routes. Why not `axum::serve`: it sets no timer, so a client that sends half a header holds its
+//! connection for ever. Invariants: a connection that makes no progress ends; an error of `accept` neither ends the
+//! loop nor spins it; after the stop was asked for, the function returns within [`Timing::drain`].
+//!
+//! | a client that | is cut off after |
+//! | --- | --- |
+//! | sends nothing, or its header slowly, or leaves a kept-alive connection idle | [`Timing::header`] |
+//! | sends its body slowly | [`body::DEADLINE`](super::body::DEADLINE) |
+//! | does not read its answer | [`Timing::write_stall`] |
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tower::Service;
+
+use super::socket::Socket;
+
+/// Most connections at once; further ones wait in the kernel's queue. An idle one costs some 10 KiB.
+const MAX_CONNECTIONS: usize = 20_000;
+/// File descriptors left for the store, the rules and the log.
+const SPARE_FILES: usize = 256;
+/// Largest request header in all, and how much of a connection is buffered.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// Most header lines of a request.
+const MAX_HEADER_LINES: usize = 100;
+/// Pause after an `accept` that failed for want of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The deadlines of a connection.
+#[derive(Debug, Clone, Copy)]
+struct Timing {
+    /// From the moment a request may begin until its header is there. Longer than the 60 s for which common load
+    /// balancers keep a connection, so that they and not we end it.
+    header: Duration,
+    /// For which a client may leave us unable to write.
+    write_stall: Duration,
+    /// From the stop on until the last connection is cut off.
+    drain: Duration,
+    /// From the stop on, for connections that never sent a request.
+    drain_unused: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            header: Duration::from_secs(65),
+            write_stall: Duration::from_secs(30),
+            drain: Duration::from_secs(7),
+            drain_unused: Duration::from_millis(250),
+        }
+    }
+}
+
+/// Serves the router until `shutdown` completes, then answers what it has taken and returns, within 7 seconds
+/// whatever clients do.
+///
+/// # Errors
+/// None at present: errors of single connections end those connections only.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve_with(listener, router, Timing::default(), shutdown).await
+}
+
+async fn serve_with(
+    listener: TcpListener,
+    router: Router,
+    timing: Timing,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let slots = Arc::new(Semaphore::new(connection_limit()));
+    let (stop, stopping) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = async {
+            // A slot first: at the limit, newcomers wait in the kernel's queue instead of being turned away.
+            let slot = Arc::clone(&slots).acquire_owned().await.map_err(io::Error::other)?;
+            listener.accept().await.map(|(stream, peer)| (slot, stream, peer))
+        };
+        let accepted = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((slot, stream, peer)) => {
+                let connection = connection(stream, peer, router.clone(), timing, stopping.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                if !is_of_one_connection(&error) {
+                    tracing::error!(%error, "connections can't be accepted at the moment");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    let _ = stop.send(());
+    let drained = tokio::time::timeout(timing.drain, async { while connections.join_next().await.is_some() {} });
+    if drained.await.is_err() {
+        tracing::warn!(connections = connections.len(), "cutting off clients that did not finish");
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+/// Serves one connection to its end.
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    timing: Timing,
+    mut stopping: watch::Receiver<()>,
+) {
+    // Answers are small and written whole: waiting to fill a packet would only delay them.
+    let _ = stream.set_nodelay(true);
+    let used = Arc::new(AtomicBool::new(false));
+    let was_used = Arc::clone(&used);
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        used.store(true, Ordering::Relaxed);
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let answer = router.clone().call(request);
+        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+    });
+    let io = TokioIo::new(Socket::new(stream, timing.write_stall));
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(timing.header)
+            .max_headers(MAX_HEADER_LINES)
+            .max_buf_size(MAX_HEADER_BYTES)
+            .pipeline_flush(true)
+            .serve_connection(io, service)
+    );
+    let ended = tokio::select! {
+        biased;
+        ended = &mut connection => Some(ended),
+        _ = stopping.changed() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            if was_used.load(Ordering::Relaxed) {
+                connection.await
+            } else {
+                // Opened ahead of need, as browsers do: there may never come a request to answer.
+                tokio::time::timeout(timing.drain_unused, connection).await.unwrap_or(Ok(()))
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+/// Whether an `accept` error is the newcomer's own, so that the next one may be taken at once.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// How many connections the process can hold: raises its limit of open files as far as it may.
+fn connection_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = (MAX_CONNECTIONS + SPARE_FILES) as u64;
+    let possible = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let now = match limit.current {
+        Some(current) if current < possible => {
+            let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(possible), maximum: limit.maximum });
+            if raised.is_ok() { possible } else { current }
+        }
+        current => current.unwrap_or(wanted),
+    };
+    let files = usize::try_from(now).unwrap_or(MAX_CONNECTIONS);
+    files.saturating_sub(SPARE_FILES).clamp(16, MAX_CONNECTIONS)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! What handlers work with: the services of the lower rooms, behind one pointer.
+//!
+//! Owns nothing but the sharing. A request clones one `Arc`, however many services there are.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::rate::Rates;
+use crate::accounts::Accounts;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::intake::calls::CallLog;
+use crate::ruleset::RulesService;
+
+/// The services that handlers call.
+pub struct Services {
+    /// What the server was told when it started.
+    pub config: Arc<Config>,
+    /// The live end users.
+    pub engine: Engine,
+    /// The live rules.
+    pub rules: Arc<RulesService>,
+    /// Clients and tokens.
+    pub accounts: Arc<Accounts>,
+    /// The time.
+    pub clock: Clock,
+    /// Each integration's last calls.
+    pub calls: Arc<CallLog>,
+    /// Renders `/metrics`. Whoever installed the recorder also calls its `run_upkeep` now and then.
+    pub metrics: PrometheusHandle,
+}
+
+/// The services, cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Shared>);
+
+struct Shared {
+    services: Services,
+    rates: Rates,
+}
+
+impl AppState {
+    /// Shares the services.
+    #[must_use]
+    pub fn new(services: Services) -> Self {
+        let rates = Rates::new(services.config.limits.updates_per_second);
+        Self(Arc::new(Shared { services, rates }))
+    }
+    /// How fast each client may send updates.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
+    }
+}
+
+impl Deref for AppState {
+    type Target = Services;
+    fn deref(&self) -> &Services {
+        &self.0.services
+    }
+}
