@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::dataset::{EndUser, Random, SEED, Update};
+use super::dataset::{EndUser, SEED, Update};
 use super::error::BenchError;
 use super::load::Traffic;
+use super::random::Random;
 use super::segments::{INTEGRATION, SYSTEM};
 use super::wire::Connection;
 

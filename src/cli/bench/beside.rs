@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::Settings;
 use super::error::BenchError;
-use super::report::{Metric, Question};
+use super::metric::{Metric, Question};
 
 /// A figure that the command printed.
 #[derive(Debug, PartialEq)]

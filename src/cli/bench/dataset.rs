@@ -11,6 +11,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use super::random::Draw;
 use crate::model::{AttributeType, Date};
 
 /// The seed of the published figures.
@@ -272,7 +273,7 @@ impl EndUser {
             (Some(update), Column::LastSeen) => return update.last_seen(),
             _ => {}
         }
-        let draw = Draw { seed: self.seed, row: self.row, column: column as u64 };
+        let draw = Draw::new(self.seed, self.row, column as u64);
         match column {
             Column::Type => word(&TYPES, draw.below(10)),
             Column::Tier => word(
@@ -303,15 +304,15 @@ impl EndUser {
             Column::Age if draw.percent(20) => Cell::Missing,
             Column::Age => Cell::Integer(18 + draw.below(72)),
             Column::Sessions => Cell::Integer(draw.skewed_more(100)),
-            Column::Signup => Cell::Time(NOW - draw.seconds(1825)),
-            Column::LastSeen => Cell::Time(NOW - draw.seconds(365)),
+            Column::Signup => Cell::Time(NOW - seconds(draw, 1825)),
+            Column::LastSeen => Cell::Time(NOW - seconds(draw, 365)),
             Column::TrialEnd if !draw.percent(60) => Cell::Missing,
             Column::TrialEnd => match self.cell(Column::Signup) {
                 Cell::Time(signup) => Cell::Time(signup + 14 * DAY),
                 other => other,
             },
             Column::Renewal if draw.percent(25) => Cell::Missing,
-            Column::Renewal => Cell::Time(NOW + draw.seconds(365)),
+            Column::Renewal => Cell::Time(NOW + seconds(draw, 365)),
         }
     }
 
@@ -358,81 +359,14 @@ pub fn write_csv(rows: u64, seed: u64, out: &mut impl Write) -> io::Result<()> {
     (0..rows).try_for_each(|row| EndUser::new(seed, row).write_csv(out))
 }
 
+/// Uniform seconds within `days` days.
+fn seconds(draw: Draw, days: u64) -> i64 {
+    i64::try_from(draw.below(days * DAY.unsigned_abs())).unwrap_or(0)
+}
+
 /// The word of that index; [`Draw::below`] and [`Draw::skewed`] stay below the list's length.
 fn word(words: &'static [&'static str], index: u64) -> Cell {
     usize::try_from(index).ok().and_then(|index| words.get(index)).map_or(Cell::Missing, |word| Cell::Word(word))
-}
-
-/// splitmix64: one step of the generator whose state is `z`.
-fn mix(z: u64) -> u64 {
-    let z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-/// A number below `n` from 64 random bits.
-fn scale(bits: u64, n: u64) -> u64 {
-    u64::try_from((u128::from(bits) * u128::from(n)) >> 64).unwrap_or(0)
-}
-
-/// The randomness of one cell.
-#[derive(Clone, Copy)]
-struct Draw {
-    seed: u64,
-    row: u64,
-    column: u64,
-}
-
-impl Draw {
-    fn bits(self) -> u64 {
-        mix(self.seed ^ mix(self.row.wrapping_mul(64).wrapping_add(self.column)))
-    }
-    /// Uniform below `n`.
-    fn below(self, n: u64) -> u64 {
-        scale(self.bits(), n)
-    }
-    /// Uniform from 0 to 1.
-    fn unit(self) -> f64 {
-        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-    /// Below `n`, small ones more often.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "u² n is below n, and not negative")]
-    fn skewed(self, n: u64) -> u64 {
-        let u = self.unit();
-        (u * u * n as f64) as u64
-    }
-    /// Below `n`, small ones more often still.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "u³ n is below n, and not negative")]
-    fn skewed_more(self, n: u64) -> u64 {
-        let u = self.unit();
-        (u * u * u * n as f64) as u64
-    }
-    /// True for `share` percent of the rows; drawn apart from the value.
-    fn percent(self, share: u64) -> bool {
-        Self { column: self.column + 32, ..self }.below(100) < share
-    }
-    /// Uniform seconds within `days` days.
-    fn seconds(self, days: u64) -> i64 {
-        i64::try_from(self.below(days * DAY.unsigned_abs())).unwrap_or(0)
-    }
-}
-
-/// Random numbers for the load: which end user, which value. Reproducible, like all else here.
-#[derive(Debug, Clone)]
-pub struct Random(u64);
-
-impl Random {
-    /// A sequence of its own for each `stream`.
-    #[must_use]
-    pub fn new(stream: u64) -> Self {
-        Self(mix(SEED ^ mix(stream)))
-    }
-    /// The next number below `n`.
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        scale(mix(self.0), n)
-    }
 }
 
 #[cfg(test)]
@@ -489,16 +423,5 @@ mod tests {
         assert_eq!(Update { logins: 0, day: 0 }.last_seen().to_string(), "2025-01-01T00:00:00Z");
         let changed: Vec<_> = Column::ALL.into_iter().filter(|&c| before.cell(c) != after.cell(c)).collect();
         assert_eq!(changed, [Column::Plan, Column::Logins, Column::LastSeen]);
-    }
-
-    #[test]
-    fn random_numbers_cover_their_range_and_differ_by_stream() {
-        let mut random = Random::new(1);
-        let mut seen = [0_u32; 10];
-        for _ in 0..10_000 {
-            seen[usize::try_from(random.below(10)).unwrap()] += 1;
-        }
-        assert!(seen.iter().all(|&n| (850..1150).contains(&n)), "{seen:?}");
-        assert_ne!(Random::new(1).below(u64::MAX), Random::new(2).below(u64::MAX));
     }
 }

@@ -72,7 +72,7 @@ pub(super) async fn run<T: Traffic>(
     tokio::time::timeout(limit, all).await.unwrap_or(Err(BenchError::Stalled(GRACE)))
 }
 
-/// One connection until the deadline; the times in nanoseconds.
+/// One connection until the deadline, for one request at least; the times in nanoseconds.
 async fn drive<T: Traffic>(
     mut connection: Connection,
     mut traffic: T,
@@ -80,14 +80,16 @@ async fn drive<T: Traffic>(
 ) -> Result<(T, Vec<u64>), BenchError> {
     let mut nanos = Vec::new();
     let mut sent = Instant::now();
-    while sent < deadline {
+    loop {
         connection.expect_ok(traffic.next()).await?;
         traffic.answered();
         let now = Instant::now();
         nanos.push(u64::try_from((now - sent).as_nanos()).unwrap_or(u64::MAX));
+        if now >= deadline {
+            return Ok((traffic, nanos));
+        }
         sent = now;
     }
-    Ok((traffic, nanos))
 }
 
 /// The times of a run's answers, sorted.

@@ -14,7 +14,8 @@ use super::beside;
 use super::dataset::{EndUser, SEED};
 use super::error::BenchError;
 use super::load::{self, Outcome, Traffic};
-use super::report::{CONSTANT, DISK, Figures, Metric, OURS, Question};
+use super::metric::{Metric, Question};
+use super::report::{CONSTANT, DISK, Figures, OURS};
 use super::server::{Launcher, Server, processor_time};
 use super::truth::Truth;
 use super::wire::Connection;
@@ -312,5 +313,137 @@ async fn load_calls(api: Api, rows: u64, next: Arc<AtomicU64>) -> Result<u64, Be
         if last / (rows / 10).max(1) != first / (rows / 10).max(1) {
             say(&format!("loading: {last} of {rows} end users"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
+    use axum::extract::{Path, State};
+    use axum::http::{HeaderMap, StatusCode};
+    use axum::routing::{get, post};
+    use axum::{Json, Router};
+    use serde_json::{Map, Value};
+
+    use super::super::dataset::Column;
+    use super::*;
+
+    /// A server that keeps attributes and knows no segments.
+    #[derive(Default)]
+    struct Fake {
+        end_users: Mutex<HashMap<String, Map<String, Value>>>,
+        /// Single-record updates are acknowledged and forgotten.
+        forgets: bool,
+        /// One attribute of a call of many is lost.
+        loses: Option<Column>,
+    }
+    type Shared = State<Arc<Fake>>;
+
+    /// A field's attribute and its value as the API gives it back.
+    fn stored((field, value): (&String, &Value)) -> Option<(String, Value)> {
+        let column = Column::ALL.into_iter().find(|column| column.field() == field)?;
+        let is_date = column.kind() == crate::model::AttributeType::Date;
+        let value = if is_date { Value::from(&value.as_str()?[..10]) } else { value.clone() };
+        Some((column.attribute(), value))
+    }
+
+    async fn update(State(fake): Shared, Json(call): Json<Value>) -> Json<Value> {
+        assert_eq!(call["token"], "integration");
+        let data = call["data"].as_array().unwrap();
+        let mut end_users = fake.end_users.lock().unwrap();
+        let mut created = 0;
+        for record in data {
+            let id = record["id"].as_str().unwrap().to_owned();
+            created += u64::from(!end_users.contains_key(&id));
+            let attributes = end_users.entry(id).or_default();
+            if data.len() > 1 || !fake.forgets {
+                attributes.extend(record.as_object().unwrap().iter().filter_map(stored));
+            }
+            if let Some(column) = fake.loses {
+                attributes.remove(&column.attribute());
+            }
+        }
+        Json(serde_json::json!({"received": data.len(), "created": created}))
+    }
+
+    async fn page_load(
+        State(fake): Shared,
+        Path(id): Path<String>,
+        headers: HeaderMap,
+    ) -> Result<Json<Value>, StatusCode> {
+        if headers.get("authorization").is_none_or(|token| token != "Bearer access") {
+            return Err(StatusCode::UNAUTHORIZED);
+        }
+        let known = fake.end_users.lock().unwrap().contains_key(&id);
+        Ok(Json(serde_json::json!({"id": id, "known": known, "segments": []})))
+    }
+
+    async fn end_user(State(fake): Shared, Path(id): Path<String>) -> Json<Value> {
+        let attributes = fake.end_users.lock().unwrap().get(&id).cloned();
+        Json(serde_json::json!({"id": id, "attributes": {"app": attributes}}))
+    }
+
+    async fn bench_of(fake: Fake) -> Result<Bench, BenchError> {
+        let app = Router::new()
+            .route("/accounts/connect/token", post(|| async { Json(serde_json::json!({"access_token": "access"})) }))
+            .route(
+                "/admin/v1/systems/bench/integrations/app/endpoint",
+                get(|| async { Json(serde_json::json!({"token": "integration"})) }),
+            )
+            .route("/healthz", get(|| async { "ok" }))
+            .route("/public/v1/user/data", post(update))
+            .route("/public/v1/systems/bench/end-users/{id}", get(end_user))
+            .route("/public/v1/systems/bench/end-users/{id}/segments", get(page_load))
+            .with_state(Arc::new(fake));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        // Rounds of no time: each connection sends one request.
+        let settings = Settings { end_users: 300, segments: 0, connections: 8, seconds: 0, runs: 2 };
+        let credentials = Credentials::Client("id".into(), "secret".into());
+        let beside = Some("printf 'SQL\\tupdates\\t1\\n'".into());
+        let truth = Truth::new(settings.end_users, Vec::new());
+        Bench::prepare(None, None, (&authority, &credentials), settings, truth, beside).await
+    }
+
+    #[tokio::test]
+    async fn a_right_server_gets_its_figures() {
+        let mut bench = bench_of(Fake::default()).await.unwrap();
+        bench.update().await.unwrap();
+        bench.caller().await.unwrap();
+        bench.page_load().await.unwrap();
+        let settings = bench.settings;
+        let report = bench.finish().await.unwrap().json(&settings, "", "");
+        let figures = report["figures"].as_array().unwrap();
+        let rounds = |question: &str, subject: &str, metric: &str| {
+            let named = |f: &&Value| f["question"] == question && f["subject"] == subject && f["metric"] == metric;
+            figures.iter().find(named).map(|figure| figure["rounds"].as_array().unwrap().len())
+        };
+        assert_eq!(rounds("load", "Rollcall", "records"), Some(1));
+        for (question, subject, metric) in [
+            ("update", "Rollcall", "updates"),
+            ("update", "Rollcall", "p99"),
+            ("update", "SQL", "updates"),
+            ("caller", "Rollcall", "p50"),
+            ("page-load", "Rollcall", "answers"),
+            ("page-load", "constant answer", "answers"),
+        ] {
+            assert_eq!(rounds(question, subject, metric), Some(2), "{question} {subject} {metric}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_forgets_an_acknowledged_update_gets_none() {
+        let mut bench = bench_of(Fake { forgets: true, ..Fake::default() }).await.unwrap();
+        let error = bench.update().await.unwrap_err();
+        assert!(matches!(error, BenchError::Wrong { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_loses_an_attribute_of_the_data_set_gets_none() {
+        let error = bench_of(Fake { loses: Some(Column::Score), ..Fake::default() }).await.unwrap_err();
+        assert!(error.to_string().starts_with("wrong answer: app.Score of"), "{error}");
     }
 }

@@ -3,12 +3,12 @@
 //! Owns the command: its arguments, what it prints. Makes a server of its own in a folder of its own (or takes one that
 //! runs), loads the data set, checks the answers, asks the questions in rounds, and shows the figures with their spread.
 //!
-//! - [`dataset`], [`segments`]: what is asked about, the same everywhere
+//! - [`dataset`] (by `random`), [`segments`]: what is asked about, the same everywhere
 //! - `truth`: what the server must answer
 //! - `wire`, `load`, `api`: the load generator
 //! - `workspace`, `server`, `machine`: what it runs in and on
 //! - `measure`: the questions, in order
-//! - `beside`, `report`: what the figures are compared with, and how they are shown
+//! - `metric`, `beside`, `report`: what the figures are called, compared with, and how they are shown
 //!
 //! It speaks to the server over HTTP alone and shares no code with it but the model's types, so that a mistake of the
 //! server can't hide in its own benchmark.
@@ -22,6 +22,8 @@ mod error;
 mod load;
 mod machine;
 mod measure;
+mod metric;
+mod random;
 mod report;
 mod server;
 mod truth;

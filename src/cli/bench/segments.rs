@@ -88,7 +88,8 @@ impl Condition {
         }
     }
 
-    /// The condition as an SQL expression over typed columns; dates are timestamps in UTC.
+    /// The condition as an expression of PostgreSQL over typed columns; dates are midnights in UTC, written without a
+    /// colon, which pgbench would take for a variable.
     #[must_use]
     pub fn sql(&self) -> String {
         match self {
@@ -103,7 +104,7 @@ impl Condition {
             Self::AtLeast(column, bound) => format!("{} >= {bound}", column.field()),
             Self::Below(column, bound) => format!("{} < {bound}", column.field()),
             Self::OnOrAfter(column, (year, month, day)) => {
-                format!("{} >= '{year:04}-{month:02}-{day:02}T00:00:00Z'", column.field())
+                format!("{} >= '{year:04}-{month:02}-{day:02}Z'", column.field())
             }
         }
     }
@@ -257,7 +258,7 @@ mod tests {
         assert_eq!(
             member_sql(&all[1..2]),
             "array_remove(ARRAY[CASE WHEN ((type = 'trial' OR tier IN ('bronze','gold')) AND seats > 19 AND \
-             signup >= '2022-02-01T00:00:00Z' AND (country = 'US') IS NOT TRUE) THEN 0 END]::int[], NULL)"
+             signup >= '2022-02-01Z' AND (country = 'US') IS NOT TRUE) THEN 0 END]::int[], NULL)"
         );
     }
 

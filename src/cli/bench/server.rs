@@ -29,7 +29,7 @@ const LOG_LINES: usize = 20;
 /// The client that the first start makes.
 const CLIENT: &str = "bench";
 /// The operator that the first start makes; nobody logs in.
-const ADMIN_EMAIL: &str = "bench@localhost";
+const ADMIN_EMAIL: &str = "bench@rollcall.example";
 
 /// How to start it.
 #[derive(Debug)]

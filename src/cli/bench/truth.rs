@@ -8,8 +8,9 @@ use std::io;
 use serde_json::Value;
 
 use super::api::{Api, json};
-use super::dataset::{Cell, Column, EndUser, Random, SEED, Update};
+use super::dataset::{Cell, Column, EndUser, SEED, Update};
 use super::error::BenchError;
+use super::random::Random;
 use super::segments::{INTEGRATION, Segment};
 use super::wire::Connection;
 use crate::model::AttributeType;

@@ -28,7 +28,8 @@ impl Workspace {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
         let path = parent.join(format!("rollcall-bench-{}", std::process::id()));
         let made = fs::create_dir_all(&parent).and_then(|()| fs::create_dir(&path));
-        made.map_err(|source| BenchError::File { path: path.clone(), source })?;
+        // The server runs in the folder, so a relative path would mean another place to it.
+        let path = made.and_then(|()| fs::canonicalize(&path)).map_err(|source| BenchError::File { path, source })?;
         Ok(Self { path, keep })
     }
 
