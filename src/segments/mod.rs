@@ -1,8 +1,42 @@
-//! Segment rules. STUB: interface only.
-#![allow(missing_docs, unused, clippy::todo)]
-use crate::model::{AttributeId, AttributeName, AttributeType, Date, IntegrationId, SegmentId, Value};
+//! Segment rules: from the text of a `.rhai` file to "is this end user in it?".
+//!
+//! Sole user of Rhai. A rule is parsed, checked against the attributes that the system declares (`check`), tried on
+//! made-up end users (`trial`), and then runs as a script (`script`), all segments of a system together (`set`). How
+//! a rule runs is private to [`Segment`], so that another way than the script can stand beside it. Knows nothing of
+//! files, stores or HTTP. Invariants: no rule, however written, takes more than its limits (`limits`) of time, memory
+//! or stack, or reaches anything outside; a rule that fails for an end user leaves that end user out of the segment
+//! and says why.
+
+mod check;
+mod evaluation;
+mod functions;
+mod header;
+mod language;
+mod limits;
+mod messages;
+mod missing;
+mod patterns;
+mod script;
+mod set;
+mod signatures;
+#[cfg(test)]
+mod tests;
+mod trial;
+mod typing;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
+
+use rhai::{OptimizationLevel, Position, Scope};
+
+pub use language::is_reserved;
+pub use set::{Judged, SegmentSet};
+
+use crate::model::{AttributeId, AttributeName, AttributeType, IntegrationId, SegmentId, Value};
+use messages::Failure;
+use script::{Inputs, Script};
+use typing::Wrong;
 
 /// What rules may name.
 #[derive(Debug, Clone, Default)]
@@ -12,66 +46,146 @@ pub struct Schema {
     /// Every segment of the system.
     pub segments: BTreeSet<SegmentId>,
 }
+
 /// A mistake in a rule, at a place (lines and columns from 1; 0 when the whole file is meant).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RuleError {
+    /// The line.
     pub line: usize,
+    /// The column, in characters.
     pub column: usize,
+    /// What is wrong.
     pub message: String,
+    /// How to mend it, when that can be guessed: ``did you mean `crm.Seats`?``
     pub hint: Option<String>,
 }
-/// One compiled rule.
-#[derive(Clone)]
-pub struct Segment {
-    pub id: SegmentId,
-    pub name: String,
-    pub description: String,
-    pub text: Arc<str>, /* private: ast, reads, depends_on ... */
-}
-impl Segment {
-    /// Parses, checks names and types, and tries the rule on rows of missing and of sample values.
-    pub fn compile(id: SegmentId, text: &str, schema: &Schema) -> Result<Self, Vec<RuleError>> {
-        todo!()
-    }
-    pub fn reads(&self) -> &[AttributeId] {
-        todo!()
-    }
-    pub fn depends_on(&self) -> &[SegmentId] {
-        todo!()
-    }
-    pub fn uses_today(&self) -> bool {
-        todo!()
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
     }
 }
-/// A system's segments in an order in which each comes after those that it asks about.
-pub struct SegmentSet {}
-impl SegmentSet {
-    /// Orders the segments. Errors name the cycle, one per segment on it.
-    pub fn new(segments: Vec<Segment>) -> Result<Self, Vec<(SegmentId, RuleError)>> {
-        todo!()
-    }
-    pub fn iter(&self) -> impl Iterator<Item = &Segment> {
-        [].iter()
-    }
-    pub fn get(&self, id: &SegmentId) -> Option<&Segment> {
-        todo!()
-    }
-    /// Every attribute that some segment reads, without repeats.
-    pub fn reads(&self) -> &[AttributeId] {
-        todo!()
-    }
-    /// Judges every segment for one end user.
-    pub fn judge(&self, facts: &dyn Facts, today: Date) -> Judged {
-        todo!()
+
+impl From<Wrong> for RuleError {
+    fn from(wrong: Wrong) -> Self {
+        let (line, column) = line_and_column(wrong.at);
+        Self { line, column, message: wrong.message, hint: wrong.hint }
     }
 }
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match line_and_column(self.at) {
+            (0, _) => f.write_str(&self.message),
+            (line, column) => write!(f, "line {line}, column {column}: {}", self.message),
+        }
+    }
+}
+
+fn line_and_column(at: Position) -> (usize, usize) {
+    at.line().map_or((0, 0), |line| (line, at.position().unwrap_or(1)))
+}
+
 /// One end user's values.
 pub trait Facts {
+    /// The value of the attribute, as its declared type; nothing when it is missing.
     fn value(&self, attribute: &AttributeId) -> Option<Value>;
 }
-/// The segments that an end user is in (ids in alphabetical order), and rules that failed, with why.
-#[derive(Debug, Default)]
-pub struct Judged {
-    pub members: Vec<SegmentId>,
-    pub failures: Vec<(SegmentId, String)>,
+
+/// An `in_segment` of a rule: which segment, and where it stands first.
+#[derive(Debug, Clone)]
+struct Ask {
+    id: SegmentId,
+    line: usize,
+    column: usize,
+}
+
+/// One compiled rule. Cheap to clone.
+#[derive(Clone)]
+pub struct Segment {
+    /// The stem of the rule's file.
+    pub id: SegmentId,
+    /// The first comment line; the id when there is none.
+    pub name: String,
+    /// The further lines of the leading comment.
+    pub description: String,
+    /// The rule as written.
+    pub text: Arc<str>,
+    script: Script,
+    reads: Arc<[AttributeId]>,
+    integrations: Arc<[IntegrationId]>,
+    asks: Arc<[Ask]>,
+    depends_on: Arc<[SegmentId]>,
+    uses_today: bool,
+}
+
+impl Segment {
+    /// Parses, checks names and types, and tries the rule on rows of missing and of sample values.
+    ///
+    /// # Errors
+    /// Every mistake that is found, in the order of the text. A text that does not parse has one.
+    pub fn compile(id: SegmentId, text: &str, schema: &Schema) -> Result<Self, Vec<RuleError>> {
+        let wrong = |wrong: Wrong| vec![RuleError::from(wrong)];
+        let rule = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if rule.len() > limits::TEXT_BYTES {
+            let message = format!("the rule has {} bytes; at most {} are allowed", rule.len(), limits::TEXT_BYTES);
+            return Err(wrong(Wrong::new(Position::NONE, message)));
+        }
+        let engine = &language::language().engine;
+        let ast = engine.compile(rule).map_err(|error| wrong(messages::syntax(rule, &error)))?;
+        let mut findings = check::check(&ast, schema);
+        if !findings.wrong.is_empty() {
+            let mut errors: Vec<RuleError> = findings.wrong.drain(..).map(RuleError::from).collect();
+            errors.sort();
+            errors.dedup();
+            return Err(errors);
+        }
+        // What is optimized is what runs, so it is also what is tried.
+        let ast = engine.optimize_ast(&Scope::new(), ast, OptimizationLevel::Simple);
+        let script = Script::new(ast, findings.result_at);
+        let inputs = Inputs::new(&findings.integrations, &findings.reads);
+        trial::run(&script, &inputs, &findings, schema).map_err(wrong)?;
+        let (name, description) = header::read(text);
+        let asks = findings.asks.iter().map(|(id, at)| {
+            let (line, column) = line_and_column(*at);
+            Ask { id: id.clone(), line, column }
+        });
+        Ok(Self {
+            name: name.unwrap_or_else(|| id.to_string()),
+            id,
+            description,
+            text: Arc::from(text),
+            script,
+            reads: findings.reads.iter().cloned().collect(),
+            integrations: findings.integrations.iter().cloned().collect(),
+            asks: asks.collect(),
+            depends_on: findings.asks.keys().cloned().collect(),
+            uses_today: findings.uses_today,
+        })
+    }
+
+    /// The attributes that the rule may read, without repeats.
+    #[must_use]
+    pub fn reads(&self) -> &[AttributeId] {
+        &self.reads
+    }
+
+    /// The segments that the rule asks about itself, without repeats.
+    #[must_use]
+    pub fn depends_on(&self) -> &[SegmentId] {
+        &self.depends_on
+    }
+
+    /// Whether the rule's own answer may change with the day (what it asks other segments aside).
+    #[must_use]
+    pub fn uses_today(&self) -> bool {
+        self.uses_today
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
 }
