@@ -10,3 +10,12 @@
 )]
 
 mod support;
+
+mod api;
+mod cli;
+mod first_run;
+mod openapi;
+mod recovery;
+mod reload;
+mod segments;
+mod tidy;

@@ -149,9 +149,8 @@ impl Reply {
     }
     /// Asserts a 2xx without caring which.
     #[track_caller]
-    pub fn is_success(&self) -> &Self {
+    pub fn is_success(&self) {
         assert!((200..300).contains(&self.status), "{} answered {}\n{}", self.what, self.status, self.body);
-        self
     }
     #[track_caller]
     pub fn json(&self) -> Value {
@@ -195,7 +194,7 @@ impl Reply {
             Value::Array(errors) => errors.iter().map(|error| BadPlace::read(error, &self.body)).collect(),
             _ => panic!("`errors` is a list: {}", self.body),
         };
-        Problem { errors, body: self.body.clone(), json }
+        Problem { errors, body: self.body.clone() }
     }
 }
 
@@ -223,7 +222,6 @@ impl BadPlace {
 /// A problem as its caller reads it.
 #[derive(Debug)]
 pub struct Problem {
-    pub json: Value,
     pub errors: Vec<BadPlace>,
     pub body: String,
 }

@@ -6,12 +6,13 @@
 
 mod client;
 mod poll;
+mod process;
 mod rules;
 mod server;
 mod system;
 
-pub use client::{Ask, Client, Counts, Problem, Reply};
-pub use poll::{eventually, eventually_within, LIVE};
-pub use rules::{crm, integration, property, segment, swap_link, write_tree, Files};
-pub use server::{Ended, Home, Server, Setup, CLIENT_ID, CLIENT_SECRET};
-pub use system::{encode, shared, System};
+pub use client::{Ask, Client, Counts, Reply};
+pub use poll::eventually;
+pub use rules::{crm, integration, property, segment, swap_link, write_tree};
+pub use server::{CLIENT_ID, CLIENT_SECRET, Home, Server};
+pub use system::{System, encode, shared};

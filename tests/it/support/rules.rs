@@ -3,9 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-/// Paths (relative to the folder that they are for) and texts.
-pub type Files = Vec<(String, String)>;
-
 /// One `[[properties]]` table; an empty `name` leaves the default.
 pub fn property(field: &str, name: &str, kind: &str) -> String {
     let name = if name.is_empty() { String::new() } else { format!("name = \"{name}\"\n") };

@@ -1,24 +1,19 @@
 //! The real binary in a temporary folder: started, asked to stop, killed, started again on the same data.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock};
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use rustix::process::Signal;
 
+use super::process::{Ended, Process};
 use super::{Ask, Client, write_tree};
 
 /// The bootstrap client of every server that is not told otherwise.
 pub const CLIENT_ID: &str = "tests";
 /// Its secret; also a canary that must show up nowhere.
 pub const CLIENT_SECRET: &str = "canary-client-secret-5c1f0d7e9b3a";
-
-/// How long a server may take to listen or to end. Debug builds on a busy machine are slow.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a server is given before it starts.
 pub struct Setup {
@@ -79,10 +74,6 @@ impl Home {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.to_owned(), value.to_owned()));
     }
-    /// Replaces `config.toml`.
-    pub fn set_config(&self, text: &str) {
-        fs::write(self.root().join("config.toml"), text).expect("write config.toml");
-    }
     /// The binary with this folder's environment and none of the outer one's `ROLLCALL_` variables.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
@@ -112,9 +103,12 @@ impl Home {
     #[track_caller]
     pub fn try_start(self) -> Result<Server, (Self, Ended)> {
         match Process::start(&mut self.serve()) {
-            Ok((process, address)) => {
-                Ok(Server { home: self, process: Mutex::new(process), base: format!("http://{address}"), admin: OnceLock::new() })
-            }
+            Ok((process, address)) => Ok(Server {
+                home: self,
+                process: Mutex::new(process),
+                base: format!("http://{address}"),
+                admin: OnceLock::new(),
+            }),
             Err(ended) => Err((self, ended)),
         }
     }
@@ -123,14 +117,6 @@ impl Home {
     pub fn run(&self, args: &[&str]) -> std::process::Output {
         self.command().args(args).stdin(Stdio::null()).output().expect("run the binary")
     }
-}
-
-/// How a server ended.
-#[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stderr: String,
-    pub after: Duration,
 }
 
 /// A running server. The process comes before the folder, so that it is gone before its folder is.
@@ -188,13 +174,18 @@ impl Server {
     }
     /// Everything that the server has logged, of all its runs.
     pub fn log(&self) -> String {
-        self.process().log.text()
+        self.process().log_text()
     }
     /// Waits for a line of the log.
     #[track_caller]
     pub fn logs(&self, part: &str) {
-        let log = Arc::clone(&self.process().log);
-        assert!(log.wait_for(|line| line.contains(part).then_some(())).is_some(), "`{part}` is not in\n{}", log.text());
+        let log = self.process().log();
+        assert!(
+            log.wait_for(|line| line.contains(part).then_some(())).is_some(),
+            "`{part}` is not in
+{}",
+            log.text()
+        );
     }
     /// Shows the log's end, for a failed assertion.
     pub fn show_log(&self) {
@@ -238,150 +229,11 @@ impl Server {
     }
     /// For a server in a static, which is never dropped: it ends when the test process does, however that ends.
     pub fn dies_with_the_tests(&self) {
-        let pid = self.process().child.id().to_string();
+        let pid = self.process().id().to_string();
         let mut watch = Command::new("sh");
         watch.args(["-c", "read _; kill -9 \"$1\"", "sh", &pid]).stdin(Stdio::piped());
         let watch = watch.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start the watch");
         // Its stdin stays open until this process is gone.
         std::mem::forget(watch);
-    }
-}
-
-/// One run of the binary, with its log. Killed when dropped.
-struct Process {
-    child: Child,
-    log: Arc<Log>,
-    ended: Option<ExitStatus>,
-}
-
-impl Process {
-    /// Starts it and waits for the log line that says where it listens.
-    #[track_caller]
-    fn start(command: &mut Command) -> Result<(Self, String), Ended> {
-        let begin = Instant::now();
-        let mut child = command.spawn().expect("start the binary");
-        let stderr = child.stderr.take().expect("stderr is a pipe");
-        let log = Arc::new(Log::default());
-        let sink = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-                sink.push(String::from_utf8_lossy(&line).into_owned());
-            }
-            sink.close();
-        });
-        let mut process = Self { child, log, ended: None };
-        if let Some(address) = process.log.wait_for(listening) {
-            return Ok((process, address));
-        }
-        if !process.log.is_closed() {
-            panic!("the server neither listens nor ends:\n{}", process.log.text());
-        }
-        let code = process.wait().code();
-        Err(Ended { code, stderr: process.log.text(), after: begin.elapsed() })
-    }
-    fn signal(&self, signal: Signal) {
-        if self.ended.is_none() {
-            let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
-            kill_process(pid, signal).expect("signal the server");
-        }
-    }
-    fn wait(&mut self) -> ExitStatus {
-        let status = self.child.wait().expect("wait for the server");
-        self.ended = Some(status);
-        status
-    }
-    #[track_caller]
-    fn stop(&mut self) -> Ended {
-        let begin = Instant::now();
-        self.signal(Signal::TERM);
-        assert!(self.log.wait_for_end(), "the server does not end:\n{}", self.log.text());
-        let code = self.wait().code();
-        Ended { code, stderr: self.log.text(), after: begin.elapsed() }
-    }
-    fn show_log(&self) {
-        let log = self.log.text();
-        let lines: Vec<&str> = log.lines().collect();
-        eprintln!("--- the server's last words\n{}\n---", lines[lines.len().saturating_sub(40)..].join("\n"));
-    }
-    fn kill(&mut self) {
-        if self.ended.is_none() {
-            // The process may just have ended by itself.
-            let _ = self.child.kill();
-            self.wait();
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.show_log();
-        }
-        self.kill();
-    }
-}
-
-/// The address in the line that says `listening`.
-fn listening(line: &str) -> Option<String> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    let field = |name: &str| line.get(name).or_else(|| line["fields"].get(name)).and_then(Value::as_str);
-    (field("message") == Some("listening")).then(|| field("address").map(str::to_owned))?
-}
-
-/// The lines of a server's stderr as they come.
-#[derive(Default)]
-struct Log {
-    state: Mutex<LogState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct LogState {
-    lines: Vec<String>,
-    closed: bool,
-}
-
-impl Log {
-    fn push(&self, line: String) {
-        self.state.lock().expect("the log").lines.push(line);
-        self.changed.notify_all();
-    }
-    fn close(&self) {
-        self.state.lock().expect("the log").closed = true;
-        self.changed.notify_all();
-    }
-    fn is_closed(&self) -> bool {
-        self.state.lock().expect("the log").closed
-    }
-    fn text(&self) -> String {
-        self.state.lock().expect("the log").lines.join("\n")
-    }
-    /// The first line that `find` takes, now or later; `None` when the log ends or patience does.
-    fn wait_for<T>(&self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let deadline = Instant::now() + PATIENCE;
-        let (mut state, mut seen) = (self.state.lock().expect("the log"), 0);
-        loop {
-            if let Some(found) = state.lines[seen..].iter().find_map(|line| find(line)) {
-                return Some(found);
-            }
-            seen = state.lines.len();
-            let left = deadline.saturating_duration_since(Instant::now());
-            if state.closed || left.is_zero() {
-                return None;
-            }
-            state = self.changed.wait_timeout(state, left).expect("the log").0;
-        }
-    }
-    fn wait_for_end(&self) -> bool {
-        let deadline = Instant::now() + PATIENCE;
-        let mut state = self.state.lock().expect("the log");
-        while !state.closed {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = self.changed.wait_timeout(state, left).expect("the log").0;
-        }
-        true
     }
 }
