@@ -15,6 +15,7 @@ mod api;
 mod cli;
 mod first_run;
 mod openapi;
+mod readme;
 mod recovery;
 mod reload;
 mod segments;

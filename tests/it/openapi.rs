@@ -70,6 +70,7 @@ fn fill(path: &str, operation: &Value, item: &Value) -> String {
             "end-users" => "a",
             "attributes" => "crm.Seats",
             "oauth" => "default",
+            "docs" => "index.html",
             other => panic!("{path}: what stands after `{other}`?"),
         });
         rest = after;

@@ -17,9 +17,9 @@ const FLOORS: &[&str] = &[
     "segments",
     "store",
     "config",
-    "model",
     "telemetry",
     "clock",
+    "model",
 ];
 
 /// Crates (and types) that one room alone may name.

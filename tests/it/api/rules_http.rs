@@ -218,7 +218,7 @@ fn calls_are_logged_with_their_errors_and_no_values() {
     assert_eq!(items.len(), 2, "{list}");
     let with_status = |status: u16| items.iter().find(|item| item["status"] == status);
     let accepted = with_status(200).unwrap_or_else(|| panic!("no accepted call in {list}"));
-    assert!(accepted.to_string().contains("\"received\":1"), "{accepted}");
+    assert!(accepted["at"].as_str().is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()), "{accepted}");
     let refused = with_status(422).unwrap_or_else(|| panic!("no refused call in {list}"));
     let errors = refused["errors"].as_array().unwrap_or_else(|| panic!("no errors in {refused}"));
     assert_eq!((&errors[0]["pointer"], &errors[0]["code"]), (&json!("/data/0/Seats"), &json!("not_a_number")));
@@ -292,7 +292,4 @@ fn system_toml_is_read_and_written() {
     elsewhere.put(&system.admin("segments/big"), &text).problem(403);
     system.server.client_with("systems:read").put(&path, &json!({ "text": new })).problem(403);
     system.client.get("/admin/v1/systems/none").problem(404);
-    let all = system.client.get("/admin/v1/systems").is(200);
-    let items = all["items"].as_array().expect("`items` is a list");
-    assert!(items.iter().any(|item| item["id"] == system.id.as_str() && item["name"] == "Another"), "{all}");
 }

@@ -19,6 +19,17 @@ pub struct Ended {
     pub after: Duration,
 }
 
+impl Ended {
+    /// Asserts that it ended with 1 and words of its own: not with the marks of a panic that nobody caught.
+    #[track_caller]
+    pub fn refused(&self, what: &str) {
+        assert_eq!(self.code, Some(1), "{what}:\n{}", self.stderr);
+        for mark in ["RUST_BACKTRACE", "stack backtrace"] {
+            assert!(!self.stderr.contains(mark), "{what}: a bare panic:\n{}", self.stderr);
+        }
+    }
+}
+
 /// One run of the binary, with its log. Killed when dropped.
 pub struct Process {
     child: Child,
