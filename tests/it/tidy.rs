@@ -22,15 +22,15 @@ const FLOORS: &[&str] = &[
     "model",
 ];
 
-/// Crates (and types) that one room alone may name.
-const SOLE_USERS: &[(&str, &str)] = &[
-    ("sled", "store"),
-    ("rmp_serde", "store"),
-    ("rhai", "segments"),
-    ("axum", "http"),
-    ("hyper", "http"),
-    ("StatusCode", "http"),
-    ("utoipa", "http"),
+/// Crates (and types) that only these rooms may name. The command line is a client of the API, hence its status codes.
+const SOLE_USERS: &[(&str, &[&str])] = &[
+    ("sled", &["store"]),
+    ("rmp_serde", &["store"]),
+    ("rhai", &["segments"]),
+    ("axum", &["http"]),
+    ("hyper", &["http"]),
+    ("utoipa", &["http"]),
+    ("StatusCode", &["http", "cli"]),
 ];
 
 /// Every Rust file of `src/`, with its text.
@@ -125,7 +125,7 @@ fn each_outside_matter_has_one_room() {
     let mut wrong = Vec::new();
     for (path, text) in sources() {
         let (here, code) = (room(&path), code(&text));
-        for (name, owner) in SOLE_USERS {
+        for (name, owners) in SOLE_USERS {
             let named = code.match_indices(name).any(|(at, _)| {
                 let part_of_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
                 let (before, after) = (&code[..at], &code[at + name.len()..]);
@@ -133,8 +133,8 @@ fn each_outside_matter_has_one_room() {
                 // A path (`sled::`), an import (`use sled`) or a type; not a word in a message.
                 whole && (after.starts_with("::") || before.ends_with("use ") || name.starts_with(char::is_uppercase))
             });
-            if named && here != *owner {
-                wrong.push(format!("{}: names `{name}`, which is for `{owner}` alone", path.display()));
+            if named && !owners.contains(&here.as_str()) {
+                wrong.push(format!("{}: names `{name}`, which is for {owners:?} alone", path.display()));
             }
         }
     }
