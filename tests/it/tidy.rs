@@ -121,6 +121,15 @@ fn a_room_names_only_the_floors_below_it() {
 }
 
 #[test]
+fn http_and_the_command_line_never_touch_the_store() {
+    for (path, text) in sources() {
+        let here = room(&path);
+        let named = named_rooms(&code(&text)).contains(&"store".to_owned());
+        assert!(!(named && matches!(here.as_str(), "http" | "cli")), "{}: names the store", path.display());
+    }
+}
+
+#[test]
 fn each_outside_matter_has_one_room() {
     let mut wrong = Vec::new();
     for (path, text) in sources() {
