@@ -1,1 +1,22 @@
+//! Black-box tests: the real binary, its files, HTTP and its command line.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests may fail loudly"
+)]
 
+mod support;
+
+mod api;
+mod cli;
+mod first_run;
+mod openapi;
+mod readme;
+mod recovery;
+mod reload;
+mod segments;
+mod tidy;

@@ -1,0 +1,79 @@
+//! The API's document is true to the server: every documented operation is routed.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Ask, Server, crm, segment};
+
+#[test]
+fn every_documented_operation_answers() {
+    // A server of its own: this calls everything, maintenance and deleting too.
+    let files = [
+        ("s/integrations/crm.toml", crm()),
+        ("s/segments/all.rhai", segment("true")),
+        ("s/system.toml", "name = \"S\"\n".to_owned()),
+    ];
+    let server = Server::with(&files).start();
+    let system = server.system("s");
+    let document = system.client.get("/openapi.json").is(200);
+    let mut operations = 0;
+    let mut silent = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else { continue };
+            if !operation.is_object() {
+                continue;
+            }
+            operations += 1;
+            // What the operation before may have deleted is put back.
+            system.write(&[("integrations/crm.toml", &crm()), ("segments/all.rhai", &segment("true"))]);
+            system.reload();
+            system.update("crm", &json!([{ "Email": "a", "Seats": 1 }])).counts();
+            let filled = fill(path, operation, item);
+            let reply = system.client.request(method.clone(), &filled).json(&json!({})).ask();
+            if matches!(reply.status, 404 | 405 | 501) {
+                silent.push(format!("{method} {filled} answered {}: {}", reply.status, reply.body));
+            }
+            assert!(reply.status < 500, "{method} {filled} answered {}: {}", reply.status, reply.body);
+            let documented = operation["responses"].as_object().expect("responses");
+            assert!(
+                documented.contains_key(&reply.status.to_string())
+                    || documented.contains_key("default")
+                    || reply.status >= 400,
+                "{method} {path} answered {}, of which the document does not know: {:?}",
+                reply.status,
+                documented.keys()
+            );
+        }
+    }
+    assert!(silent.is_empty(), "documented, but not there:\n{}", silent.join("\n"));
+    assert!(operations >= 25, "{operations} operations");
+}
+
+/// The path with something that exists in each of its parameters' places.
+fn fill(path: &str, operation: &Value, item: &Value) -> String {
+    let declared = |name: &str| {
+        [operation, item].iter().any(|at| {
+            at["parameters"].as_array().is_some_and(|list| list.iter().any(|p| p["name"] == name && p["in"] == "path"))
+        })
+    };
+    let mut filled = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').expect("a parameter is closed");
+        assert!(declared(name), "{path}: the parameter `{name}` is not declared");
+        filled.push_str(before);
+        filled.push_str(match before.rsplit('/').nth(1).unwrap_or_default() {
+            "systems" => "s",
+            "integrations" => "crm",
+            "segments" => "all",
+            "end-users" => "a",
+            "attributes" => "crm.Seats",
+            "oauth" => "default",
+            "docs" => "index.html",
+            other => panic!("{path}: what stands after `{other}`?"),
+        });
+        rest = after;
+    }
+    filled + rest
+}

@@ -1,0 +1,18 @@
+//! What every black-box test stands on: the real binary in a folder of its own, a client for it, and rule files
+//! written from strings.
+//!
+//! Invariant: nothing here waits by sleeping to be ready. The server is ready when it logs `listening`, it is gone when its
+//! stderr ends; only what is asynchronous by contract (a change on disk going live) is polled, in [`eventually`].
+
+mod client;
+mod poll;
+mod process;
+mod rules;
+mod server;
+mod system;
+
+pub use client::{Ask, Client, Counts, Reply};
+pub use poll::eventually;
+pub use rules::{crm, integration, property, segment, swap_link, write_tree};
+pub use server::{CLIENT_ID, CLIENT_SECRET, Home, Server};
+pub use system::{System, encode, shared};
