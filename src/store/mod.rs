@@ -290,11 +290,11 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// Closes sled where a panic is caught: it syncs its file, and panics if it can't. After a failure it is left open
-    /// instead, as it must write nothing more.
+    /// Syncs a last time. sled does so too when it is dropped, and panics if it can't; so after a failure that sled does
+    /// not know of (then it would write nothing more) it is left open until the process ends.
     fn drop(&mut self) {
         let synced = self.failed().is_none() && self.sync().is_ok();
-        if !synced {
+        if !synced && self.tables.db.context.global_error().is_ok() {
             std::mem::forget(Arc::clone(&self.tables));
         }
     }

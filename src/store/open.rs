@@ -83,12 +83,13 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
-/// Opens sled's folder. A snapshot that sled can't read is only a short cut: without it, it reads its whole file.
+/// Opens sled's folder. What sled keeps beside its file can be had again: without a snapshot it reads the whole file, and
+/// `conf` always says the same. So if sled can't open, it is tried once more without them.
 fn open_sled(folder: &Path, place: &Path, options: &Options) -> Result<Tables, StoreError> {
     set_aside(place, |name| name.starts_with("snap.") && name.ends_with(".generating"))?;
     match tables(folder, place, options) {
         Err(StoreError::Damaged { what, .. }) => {
-            if set_aside(place, |name| name.starts_with("snap."))? == 0 {
+            if set_aside(place, |name| name.starts_with("snap.") || name == "conf")? == 0 {
                 return Err(StoreError::damaged(what, "unknown"));
             }
             tables(folder, place, options)
@@ -103,7 +104,6 @@ fn tables(folder: &Path, place: &Path, options: &Options) -> Result<Tables, Stor
             .path(place)
             .cache_capacity(options.cache_mib.max(1) << 20)
             .flush_every_ms(None)
-            .mode(sled::Mode::HighThroughput)
             .open()?;
         Ok(Tables {
             journal: db.open_tree("journal")?,

@@ -12,9 +12,8 @@ fn with_sled(folder: &Path, work: impl FnOnce(&sled::Db)) {
 fn filled(entries: u32) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).unwrap();
-    for row in 0..entries {
-        append(&store, &put(row, 0));
-    }
+    fill(&store, entries);
+    drop(store);
     folder
 }
 
@@ -45,6 +44,41 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
         assert_eq!(Live::load(&found).unwrap(), live);
         append(&found, &put(0, 0));
     }
+}
+
+#[test]
+fn a_process_killed_while_it_writes_loses_nothing_that_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dice = Dice(9);
+    let mut acknowledged = 0;
+    for round in 0..5 {
+        let mut writer = apart::start(apart::WRITE, folder.path());
+        let enough = acknowledged + 50 + dice.below(200);
+        while apart::acknowledged(folder.path()) < enough {
+            assert!(writer.try_wait().unwrap().is_none(), "the writer ended");
+            std::thread::yield_now();
+        }
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        acknowledged = apart::acknowledged(folder.path());
+        let store = open(folder.path()).unwrap();
+        assert!((acknowledged..=acknowledged + 1).contains(&store.last()), "round {round}");
+        assert_eq!(Live::load(&store).unwrap(), apart::live_after(store.last()), "round {round}");
+    }
+}
+
+#[test]
+fn a_write_that_fails_ends_the_handle_and_loses_nothing_that_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    // Files can't grow beyond 1 MiB there.
+    let limited = apart::run_limited(apart::WRITE, folder.path());
+    assert!(limited.contains("File too large") && limited.contains("takes no more writes"), "{limited}");
+    let store = open(folder.path()).unwrap();
+    let acknowledged = apart::acknowledged(folder.path());
+    assert!(acknowledged > 0);
+    assert!((acknowledged..=acknowledged + 1).contains(&store.last()));
+    assert_eq!(Live::load(&store).unwrap(), apart::live_after(store.last()));
+    append(&store, &put(1, 1));
 }
 
 #[test]
@@ -118,7 +152,7 @@ fn a_seal_that_a_power_cut_left_behind_the_store_is_good() {
     let folder = filled(5);
     let seal = fs::read(folder.path().join("seal")).unwrap();
     let store = open(folder.path()).unwrap();
-    (0..5).for_each(|row| drop(append(&store, &put(row, 1))));
+    fill(&store, 5);
     store.checkpoint().finish(5, &()).unwrap();
     drop(store);
     fs::write(folder.path().join("seal"), seal).unwrap();
@@ -131,7 +165,7 @@ fn a_store_shorter_than_its_seal_is_refused_with_what_is_missing() {
     let short = tempfile::tempdir().unwrap();
     copy(folder.path(), short.path());
     let store = open(folder.path()).unwrap();
-    (0..5).for_each(|row| drop(append(&store, &put(row, 1))));
+    fill(&store, 5);
     drop(store);
     fs::copy(folder.path().join("seal"), short.path().join("seal")).unwrap();
     let (what, missing) = refusal(short.path());
@@ -162,7 +196,9 @@ fn a_gap_a_changed_entry_and_another_history_are_refused() {
 
     let other = tempfile::tempdir().unwrap();
     let store = open(other.path()).unwrap();
-    (0..9).for_each(|row| drop(append(&store, &put(row, 77))));
+    for row in 0..9 {
+        append(&store, &put(row, 77));
+    }
     drop(store);
     fs::copy(filled(9).path().join("seal"), other.path().join("seal")).unwrap();
     assert!(refusal(other.path()).0.contains("not the one that was acknowledged"));
@@ -182,7 +218,7 @@ fn a_missing_seal_store_or_checkpoint_is_refused() {
     let store = open(folder.path()).unwrap();
     store.checkpoint().finish(3, &()).unwrap();
     drop(store);
-    with_sled(folder.path(), |db| drop(db.drop_tree("meta").unwrap()));
+    with_sled(folder.path(), |db| assert!(db.drop_tree("meta").unwrap()));
     assert!(refusal(folder.path()).1.contains("checkpoint 1"));
 }
 
@@ -202,7 +238,7 @@ fn a_missing_or_older_piece_is_refused() {
         folder
     };
     let folder = twice();
-    with_sled(folder.path(), |db| drop(db.open_tree("pieces").unwrap().clear()));
+    with_sled(folder.path(), |db| db.open_tree("pieces").unwrap().clear().unwrap());
     assert_eq!(refusal(folder.path()).1, "1 of its 1 pieces");
 
     let folder = twice();

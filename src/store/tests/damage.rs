@@ -4,19 +4,16 @@
 
 use std::fmt::Write as _;
 use std::io::{Seek, SeekFrom, Write as _};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::*;
 
-const FOLDER: &str = "ROLLCALL_TEST_DAMAGED_STORE";
 /// Cases of each kind; `ROLLCALL_TEST_DAMAGE_ROUNDS` sets another number.
 const ROUNDS: u64 = 8;
 
 /// Everything in the store, as one number.
-fn everything(folder: &Path) -> Result<u64, StoreError> {
+pub(super) fn everything(folder: &Path) -> Result<u64, StoreError> {
     let store = open(folder)?;
     let mut all = String::new();
     let live = Live::load(&store)?;
@@ -25,42 +22,6 @@ fn everything(folder: &Path) -> Result<u64, StoreError> {
         let _ = write!(all, "{:?}", store.records(table)?);
     }
     Ok(xxh3_64(all.as_bytes()))
-}
-
-/// Not a test by itself: what the others run as a process of its own. Without the variable it does nothing.
-#[test]
-fn child() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let folder = Path::new(&folder);
-    let said = match everything(folder) {
-        Ok(hash) => format!("intact {hash}"),
-        Err(error) => format!("refused {error}"),
-    };
-    fs::write(folder.join("said"), said).unwrap();
-}
-
-/// What opening it in a process of its own says.
-fn open_apart(folder: &Path) -> String {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "store::tests::damage::child", "--nocapture"])
-        .env(FOLDER, folder)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let status = loop {
-        match child.try_wait().unwrap() {
-            Some(status) => break status,
-            None if Instant::now() > deadline => {
-                child.kill().unwrap();
-                panic!("it hangs");
-            }
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
-    assert!(status.success(), "it died: {status}");
-    fs::read_to_string(folder.join("said")).unwrap()
 }
 
 /// A store with a past: entries, records and checkpoints over several openings, and a snapshot of an earlier one.
@@ -165,7 +126,7 @@ fn intact_of(base: &Base, seed: u64, rounds: u64, damage: Damage) -> u64 {
         let folder = tempfile::tempdir().unwrap();
         copy(base.folder.path(), folder.path());
         damage(base, &mut dice, folder.path());
-        let said = open_apart(folder.path());
+        let said = apart::run(apart::READ, folder.path());
         match said.split_once(' ') {
             Some(("intact", hash)) => {
                 assert_eq!(hash, base.hash.to_string(), "round {round}: it opened and something is missing");
@@ -173,7 +134,11 @@ fn intact_of(base: &Base, seed: u64, rounds: u64, damage: Damage) -> u64 {
             }
             Some(("refused", text)) => {
                 assert!(text.contains("damaged") && text.contains("rollcall restore"), "round {round}: {text}");
-                assert_eq!(open_apart(folder.path()).split_once(' ').unwrap().0, "refused", "round {round}: only once");
+                assert_eq!(
+                    apart::run(apart::READ, folder.path()).split_once(' ').unwrap().0,
+                    "refused",
+                    "round {round}: only once"
+                );
             }
             _ => panic!("{said}"),
         }
@@ -216,6 +181,7 @@ fn a_damaged_store_is_refused_or_whole() {
     // What is only a short cut must not cost the store.
     assert_eq!(intact["left-over snapshot"], rounds);
     assert_eq!(intact["flipped snapshot"], rounds);
+    assert_eq!(intact["flipped conf"], rounds);
     assert_eq!(intact["flipped seal"], rounds);
     assert!(intact["truncated"] < rounds, "{intact:?}");
 }

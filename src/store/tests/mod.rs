@@ -1,5 +1,6 @@
 //! The store as its user sees it, and as a crash leaves it.
 
+mod apart;
 mod crash;
 mod damage;
 mod use_;
@@ -48,6 +49,13 @@ fn record(table: Table, key: &[u8], value: Option<&[u8]>) -> Entry {
 
 fn append(store: &Store, entry: &Entry) -> u64 {
     store.append(store.last(), entry).unwrap()
+}
+
+/// Appends entries that set the rows `0..rows`.
+fn fill(store: &Store, rows: u32) {
+    for row in 0..rows {
+        append(store, &put(row, 1));
+    }
 }
 
 fn entries(store: &Store, after: u64) -> Vec<(u64, Entry)> {

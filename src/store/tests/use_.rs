@@ -3,6 +3,12 @@
 use super::*;
 
 #[test]
+fn the_store_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Store>();
+}
+
+#[test]
 fn a_new_store_is_empty() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("a/b")).unwrap();
@@ -196,7 +202,7 @@ fn appends_go_on_beside_a_checkpoint() {
     let store = open(folder.path()).unwrap();
     let piece = Dice(4).bytes(60_000);
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| (0..60).for_each(|row| drop(append(&store, &put(row, 1)))));
+        let writer = scope.spawn(|| fill(&store, 60));
         let mut checkpoint = store.checkpoint();
         let mut chunk = 0;
         while !writer.is_finished() || chunk < 20 {
