@@ -69,9 +69,8 @@ impl<T: DeserializeOwned> FromRequest<Gate> for JsonBody<T> {
 pub(crate) fn from_slice<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         let detail = error.to_string();
-        Problem::new(Kind::Malformed, format!("the body is not the JSON that this call takes: {detail}")).with_errors([
-            ProblemPlace { pointer: String::new(), code: "shape".to_owned(), detail },
-        ])
+        Problem::new(Kind::Malformed, format!("the body is not the JSON that this call takes: {detail}"))
+            .with_errors([ProblemPlace { pointer: String::new(), code: "shape".to_owned(), detail }])
     })
 }
 

@@ -261,9 +261,10 @@ impl From<WriteError> for Problem {
                 tracing::error!(reason, "a write was refused because the store has failed");
                 Self::new(Kind::Unavailable, "the store has failed and takes no more writes until the server restarts")
             }
-            WriteError::KeyReused => {
-                Self::new(Kind::KeyReused, "this Idempotency-Key came with another call before: use a new key for a new call")
-            }
+            WriteError::KeyReused => Self::new(
+                Kind::KeyReused,
+                "this Idempotency-Key came with another call before: use a new key for a new call",
+            ),
             WriteError::Stopping => Self::new(Kind::Unavailable, "the server is stopping: send this again in a moment"),
         }
     }
@@ -394,9 +395,7 @@ impl IntoResponse for OAuthProblem {
                 (StatusCode::BAD_REQUEST, "unsupported_grant_type", "the grant_type must be client_credentials")
             }
             Self::InvalidScope(what) => (StatusCode::BAD_REQUEST, "invalid_scope", what.as_str()),
-            Self::Unavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "try again in a moment")
-            }
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "try again in a moment"),
         };
         // RFC 6749 allows printable ASCII without quotes and backslashes in a description.
         let description: String =

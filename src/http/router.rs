@@ -108,7 +108,8 @@ struct TokenEndpoint;
 impl utoipa::Modify for TokenEndpoint {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scopes = crate::model::Permission::ALL.iter().map(|permission| (permission.as_str(), permission.as_str()));
-        let flow = Flow::ClientCredentials(ClientCredentials::new("/accounts/connect/token", Scopes::from_iter(scopes)));
+        let flow =
+            Flow::ClientCredentials(ClientCredentials::new("/accounts/connect/token", Scopes::from_iter(scopes)));
         openapi
             .components
             .get_or_insert_default()

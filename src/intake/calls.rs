@@ -83,7 +83,9 @@ impl CallError {
             "string_too_long" => "the text is longer than `limits.string_bytes` allows",
             "not_a_number" => "the text is no number: write a decimal such as -4.5 or 1e3",
             "number_not_finite" => "the number is not finite",
-            "integer_too_large" => "the integer is beyond ±2^53 and would be rounded; declare the attribute as a string",
+            "integer_too_large" => {
+                "the integer is beyond ±2^53 and would be rounded; declare the attribute as a string"
+            }
             "not_a_date" => "the text is no date: write it as YYYY-MM-DD, or as an RFC 3339 timestamp",
             "no_such_day" => "there is no such day in the calendar (years 0001 to 9999)",
             "wrong_type" => "a JSON value of this kind does not fit the attribute's type",
@@ -298,7 +300,10 @@ mod tests {
         assert!(stored.clone().all(|(_, value)| value.len() < 4096), "the store likes small values");
         let after = CallLog::default();
         after.restore(stored.rev());
-        assert_eq!(after.list(&system, &integration, 1000, None).calls, log.list(&system, &integration, 1000, None).calls);
+        assert_eq!(
+            after.list(&system, &integration, 1000, None).calls,
+            log.list(&system, &integration, 1000, None).calls
+        );
         assert!(after.snapshot_records().is_empty(), "nothing is new");
         after.record(&system, &integration, call(7));
         assert_eq!(numbers(&after, 2, None).0, [7, 399]);

@@ -60,9 +60,7 @@ pub(crate) async fn file(
 
 fn serve(name: &str) -> Result<Response, Problem> {
     match utoipa_swagger_ui::serve(name, Arc::clone(&PAGE)) {
-        Ok(Some(file)) => {
-            Ok(([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response())
-        }
+        Ok(Some(file)) => Ok(([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response()),
         Ok(None) => Err(Problem::not_found("the documentation has no such file")),
         Err(error) => Err(Problem::internal(&error.to_string())),
     }

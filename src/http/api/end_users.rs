@@ -127,12 +127,8 @@ pub(crate) async fn segments(at: At<needs::EndUsersAndSegmentsRead>) -> Result<R
     let snapshot = at.state.engine.snapshot();
     let data = snapshot.system(at.system()).map(std::convert::AsRef::as_ref);
     let membership = segments_of(data, &at.rules, &id, now);
-    let answer = PageLoadResponse {
-        id: id.as_str(),
-        known: membership.known,
-        segments: membership.segments,
-        evaluated_at: now,
-    };
+    let answer =
+        PageLoadResponse { id: id.as_str(), known: membership.known, segments: membership.segments, evaluated_at: now };
     Ok(Json(answer).into_response())
 }
 

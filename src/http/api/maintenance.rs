@@ -60,9 +60,10 @@ pub(crate) async fn purge(permit: Permit<needs::Operate>) -> Result<Json<PurgeRe
 /// Whether the attribute is declared, or may be for all that is known.
 fn is_declared(live: &LiveRules, system: &SystemId, attribute: &AttributeId) -> bool {
     match live.systems.get(system) {
-        Some(rules) => rules.integrations.get(&attribute.integration).is_some_and(|integration| {
-            integration.properties.iter().any(|property| property.name == attribute.name)
-        }),
+        Some(rules) => rules
+            .integrations
+            .get(&attribute.integration)
+            .is_some_and(|integration| integration.properties.iter().any(|property| property.name == attribute.name)),
         None => live.reports.iter().any(|report| report.system == system.as_str()),
     }
 }

@@ -142,7 +142,12 @@ impl IfMatch {
             };
             let text = HeaderValue::to_str(value).unwrap_or_default();
             tags.extend(text.split(',').map(|part| tag(part).ok_or(part)).collect::<Result<Vec<_>, _>>().map_err(
-                |part| Problem::new(Kind::Malformed, format!("`If-Match: {part}` is no entity tag: send the `ETag` with its quotes")),
+                |part| {
+                    Problem::new(
+                        Kind::Malformed,
+                        format!("`If-Match: {part}` is no entity tag: send the `ETag` with its quotes"),
+                    )
+                },
             )?);
         }
         Ok(match tags.as_slice() {

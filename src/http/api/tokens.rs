@@ -175,9 +175,9 @@ struct ClientRequest {
 impl ClientRequest {
     async fn read(request: Request) -> Result<Self, OAuthProblem> {
         let headers = request.headers().clone();
-        let body = body::read(request, BODY_LIMIT)
-            .await
-            .map_err(|_| OAuthProblem::InvalidRequest(format!("the body must be there and under {BODY_LIMIT} bytes")))?;
+        let body = body::read(request, BODY_LIMIT).await.map_err(|_| {
+            OAuthProblem::InvalidRequest(format!("the body must be there and under {BODY_LIMIT} bytes"))
+        })?;
         Self::parse(&headers, &body)
     }
 

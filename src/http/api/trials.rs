@@ -18,7 +18,6 @@ use crate::intake::{IntakeError, read_call};
 use crate::model::IntegrationId;
 use crate::ruleset::{Integration, IntegrationKind, RuleSet};
 
-
 /// What a trial sends: `{"data": […]}`, or a whole update call, whose token does not matter here.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,10 +78,7 @@ pub(crate) struct TrialRecord {
     ),
     security(("oauth2" = ["integrations:write"])),
 )]
-pub(crate) async fn judge(
-    at: At<needs::IntegrationsWrite>,
-    request: Request,
-) -> Result<Json<TrialResponse>, Problem> {
+pub(crate) async fn judge(at: At<needs::IntegrationsWrite>, request: Request) -> Result<Json<TrialResponse>, Problem> {
     let integration = at.integration()?.id.clone();
     body::demand_json(request.headers())?;
     let body = body::read(request, at.state.config.limits.body_mib << 20).await?;

@@ -92,7 +92,10 @@ pub(crate) async fn update(caller: Caller, request: Request) -> Result<Json<Upda
     body::demand_json(request.headers())?;
     if !state.rates().take(&principal.name, started) {
         let limit = state.config.limits.updates_per_second;
-        return Err(Problem::new(Kind::TooManyRequests, format!("over {limit} update calls a second: wait and repeat")));
+        return Err(Problem::new(
+            Kind::TooManyRequests,
+            format!("over {limit} update calls a second: wait and repeat"),
+        ));
     }
     let key = idempotency_key(request.headers())?;
     let id = request.extensions().get::<RequestId>().cloned();
