@@ -1,7 +1,9 @@
 //! Durability around sled. STUB: interface only.
 #![allow(missing_docs, unused, clippy::todo)]
 
+
 use serde::{Deserialize, Serialize};
+
 
 /// A column's place in its system's catalogue.
 pub type ColumnNo = u32;
@@ -80,4 +82,4 @@ pub enum Table {
 }
 
 /// The open store.
-pub struct Store {}
+pub struct Store { }
