@@ -423,9 +423,7 @@ impl From<TokenError> for OAuthProblem {
     fn from(error: TokenError) -> Self {
         match error {
             TokenError::InvalidClient => Self::InvalidClient,
-            TokenError::InvalidScope(scope) => {
-                Self::InvalidScope(format!("the scope {scope} is unknown or not the client's"))
-            }
+            TokenError::InvalidScope(what) => Self::InvalidScope(what),
         }
     }
 }
@@ -528,6 +526,6 @@ mod tests {
         let scope = OAuthProblem::from(TokenError::InvalidScope("a\"é".to_owned()));
         let (status, _, body) = sent(scope.into_response()).await;
         assert_eq!((status.as_u16(), body["error"].as_str().unwrap()), (400, "invalid_scope"));
-        assert_eq!(body["error_description"], "the scope a is unknown or not the client's");
+        assert_eq!(body["error_description"], "a", "only what RFC 6749 allows in a description");
     }
 }

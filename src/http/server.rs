@@ -36,10 +36,10 @@ use super::socket::Socket;
 const MAX_CONNECTIONS: usize = 20_000;
 /// File descriptors left for the store, the rules and the log.
 const SPARE_FILES: usize = 256;
-/// Largest request header in all, and how much of a connection is buffered.
-const MAX_HEADER_BYTES: usize = 64 * 1024;
-/// Most header lines of a request.
-const MAX_HEADER_LINES: usize = 100;
+/// Largest request header in all, in bytes (hyper's own bound of 100 lines holds too).
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// How much of a connection is buffered, in bytes.
+const MAX_BUFFER: usize = 64 * 1024;
 /// Pause after an `accept` that failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -53,8 +53,10 @@ struct Timing {
     write_stall: Duration,
     /// From the stop on until the last connection is cut off.
     drain: Duration,
-    /// From the stop on, for connections that never sent a request.
+    /// From the stop on, for connections that never sent a request, and for clients to close theirs.
     drain_unused: Duration,
+    /// For which a connection that we have ended is read on, so that the client gets our last answer.
+    linger: Duration,
 }
 
 impl Default for Timing {
@@ -64,6 +66,7 @@ impl Default for Timing {
             write_stall: Duration::from_secs(30),
             drain: Duration::from_secs(7),
             drain_unused: Duration::from_millis(250),
+            linger: Duration::from_secs(2),
         }
     }
 }
@@ -88,7 +91,7 @@ async fn serve_with(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let slots = Arc::new(Semaphore::new(connection_limit()));
-    let (stop, stopping) = watch::channel(());
+    let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -120,7 +123,7 @@ async fn serve_with(
         while connections.try_join_next().is_some() {}
     }
     drop(listener);
-    let _ = stop.send(());
+    let _ = stop.send(true);
     let drained = tokio::time::timeout(timing.drain, async { while connections.join_next().await.is_some() {} });
     if drained.await.is_err() {
         tracing::warn!(connections = connections.len(), "cutting off clients that did not finish");
@@ -135,48 +138,55 @@ async fn connection(
     peer: SocketAddr,
     router: Router,
     timing: Timing,
-    mut stopping: watch::Receiver<()>,
+    mut stopping: watch::Receiver<bool>,
 ) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
-    let used = Arc::new(AtomicBool::new(false));
-    let was_used = Arc::clone(&used);
-    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+    let mut socket = Socket::new(stream, timing.write_stall);
+    let ended = requests(&mut socket, peer, router, timing, &mut stopping).await;
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+    let is_stopping = *stopping.borrow();
+    socket.close(if is_stopping { timing.drain_unused } else { timing.linger }).await;
+}
+
+/// Answers the requests of one connection.
+async fn requests(
+    socket: &mut Socket,
+    peer: SocketAddr,
+    router: Router,
+    timing: Timing,
+    stopping: &mut watch::Receiver<bool>,
+) -> hyper::Result<()> {
+    let used = AtomicBool::new(false);
+    let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
         used.store(true, Ordering::Relaxed);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         let answer = router.clone().call(request);
         async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
     });
-    let io = TokioIo::new(Socket::new(stream, timing.write_stall));
+    // No `pipeline_flush`: with it, what answers a header that can't be parsed is never sent.
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(timing.header)
-            .max_headers(MAX_HEADER_LINES)
-            .max_buf_size(MAX_HEADER_BYTES)
-            .pipeline_flush(true)
-            .serve_connection(io, service)
+            .max_header_size(MAX_HEADER_BYTES)
+            .max_buf_size(MAX_BUFFER)
+            .serve_connection(TokioIo::new(socket), service)
     );
-    let ended = tokio::select! {
+    tokio::select! {
         biased;
-        ended = &mut connection => Some(ended),
-        _ = stopping.changed() => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            if was_used.load(Ordering::Relaxed) {
-                connection.await
-            } else {
-                // Opened ahead of need, as browsers do: there may never come a request to answer.
-                tokio::time::timeout(timing.drain_unused, connection).await.unwrap_or(Ok(()))
-            }
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "connection ended");
+        ended = &mut connection => return ended,
+        _ = stopping.wait_for(|stop| *stop) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    if used.load(Ordering::Relaxed) {
+        connection.await
+    } else {
+        // Opened ahead of need, as browsers do: there may never come a request to answer.
+        tokio::time::timeout(timing.drain_unused, connection).await.unwrap_or(Ok(()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A TCP stream that does not wait for ever: for a peer that does not read, nor for one that still sends when we close.
 //!
 //! **Stalled writes.** When nothing could be written for the allowed time, writing fails and the connection ends.
-//! **Lingering close.** When an answer is sent before its request was read to the end (413, 401), closing at once
+//! **Lingering close.** When an answer is sent before its request was read to the end (413, 401, 431), closing at once
 //! would make the kernel reset the connection, and the peer, still sending, might lose the answer. So after our end is
 //! closed, what still comes is read and thrown away until the peer closes, for a short time and up to a bound.
 
@@ -11,13 +11,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// How long a closed connection is read on.
-const LINGER: Duration = Duration::from_secs(2);
-/// How much of it is thrown away, in bytes.
+/// How much is thrown away of what a peer sends after the end, in bytes.
 const LINGER_BYTES: usize = 64 << 20;
 
 /// A TCP stream with a deadline for stalled writes and a lingering close.
@@ -26,18 +24,30 @@ pub(super) struct Socket {
     write_stall: Duration,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
-    closing: Closing,
-}
-
-enum Closing {
-    Not,
-    Lingering { until: Pin<Box<Sleep>>, bytes: usize },
 }
 
 impl Socket {
     /// Wraps the stream; a write that waits longer than `write_stall` fails.
     pub(super) fn new(stream: TcpStream, write_stall: Duration) -> Self {
-        Self { stream, write_stall, stalled: None, closing: Closing::Not }
+        Self { stream, write_stall, stalled: None }
+    }
+
+    /// Closes our end, and reads on until the peer has closed its own, but no longer than `patience`.
+    pub(super) async fn close(mut self, patience: Duration) {
+        let farewell = async {
+            self.stream.shutdown().await?;
+            let mut scrap = vec![0; 16 * 1024];
+            let mut left = LINGER_BYTES;
+            while left > 0 {
+                match self.stream.read(&mut scrap).await? {
+                    0 => break,
+                    read => left = left.saturating_sub(read),
+                }
+            }
+            io::Result::Ok(())
+        };
+        // However it went, the connection is over.
+        let _ = tokio::time::timeout(patience, farewell).await;
     }
 
     /// Ends the wait when a write went through, else lets it run.
@@ -83,26 +93,6 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        loop {
-            match &mut this.closing {
-                Closing::Not => {
-                    ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-                    this.closing = Closing::Lingering { until: Box::pin(tokio::time::sleep(LINGER)), bytes: 0 };
-                }
-                Closing::Lingering { until, bytes } => {
-                    let mut scrap = [std::mem::MaybeUninit::uninit(); 16 * 1024];
-                    let mut buf = ReadBuf::uninit(&mut scrap);
-                    match Pin::new(&mut this.stream).poll_read(cx, &mut buf) {
-                        Poll::Ready(Ok(())) if !buf.filled().is_empty() && *bytes < LINGER_BYTES => {
-                            *bytes += buf.filled().len();
-                        }
-                        // The peer has closed, broke off, or will not stop.
-                        Poll::Ready(_) => return Poll::Ready(Ok(())),
-                        Poll::Pending => return until.as_mut().poll(cx).map(Ok),
-                    }
-                }
-            }
-        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

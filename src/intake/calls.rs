@@ -89,6 +89,10 @@ impl CallError {
             "not_a_date" => "the text is no date: write it as YYYY-MM-DD, or as an RFC 3339 timestamp",
             "no_such_day" => "there is no such day in the calendar (years 0001 to 9999)",
             "wrong_type" => "a JSON value of this kind does not fit the attribute's type",
+            "forbidden" => "the access token's client lacks the permission `end_users:write` in this system",
+            "idempotency-key-reused" => "the Idempotency-Key came with another call before",
+            "unavailable" => "the server was too busy, stopping, or its store had failed: send the call again",
+            "disk-full" => "the server has too little disk left",
             _ => "",
         }
     }

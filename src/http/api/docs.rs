@@ -11,8 +11,9 @@ use super::super::auth::Public;
 use super::super::problem::Problem;
 use super::super::router::document;
 
-/// What the page reads.
-static PAGE: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("/openapi.json")));
+/// What the page reads. Unless told otherwise it would have the document judged by a validator on the internet.
+static PAGE: LazyLock<Arc<Config<'static>>> =
+    LazyLock::new(|| Arc::new(Config::from("/openapi.json").validator_url("none")));
 
 /// This document
 #[utoipa::path(

@@ -166,8 +166,6 @@ pub(crate) async fn put(
 )]
 pub(crate) async fn delete(at: At<needs::IntegrationsWrite>, headers: HeaderMap) -> Result<StatusCode, Problem> {
     let id = at.integration()?.id.clone();
-    rule_files::delete(&at, RulePath::Integration(id.clone()), &headers).await?;
-    // One of the same name that comes later must not answer to this one's token.
-    at.state.accounts.rotate_integration_token(at.system(), &id, 0).await?;
+    rule_files::delete(&at, RulePath::Integration(id), &headers).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,1 +1,129 @@
-//! Tests.
+use std::time::Instant;
+
+use axum::routing::{get, post};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+
+use super::*;
+
+const QUICK: Timing = Timing {
+    header: Duration::from_millis(200),
+    write_stall: Duration::from_millis(200),
+    drain: Duration::from_millis(400),
+    drain_unused: Duration::from_millis(50),
+    linger: Duration::from_millis(100),
+};
+
+/// A server on a port of its own, and what stops it.
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<io::Result<()>>,
+}
+
+async fn start(router: Router, timing: Timing) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let ended = tokio::spawn(serve_with(listener, router, timing, async move {
+        let _ = stopped.await;
+    }));
+    Running { address, stop, ended }
+}
+
+impl Running {
+    async fn connect(&self, sends: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(sends.as_bytes()).await.unwrap();
+        stream
+    }
+}
+
+/// Everything that comes until the server closes.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes).await;
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hello() -> Router {
+    Router::new().route("/", get(|| async { "hello" }))
+}
+
+#[tokio::test]
+async fn a_client_that_is_slow_with_its_header_is_cut_off() {
+    let server = start(hello(), QUICK).await;
+    let silent = server.connect("").await;
+    let slow = server.connect("GET / HTTP/1.1\r\nHost:").await;
+    let mut idle = server.connect("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let mut answer = [0_u8; 12];
+    idle.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    let before = Instant::now();
+    assert_eq!(rest(silent).await, "");
+    assert!(!rest(slow).await.contains("200"));
+    assert!(rest(idle).await.ends_with("hello"));
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+}
+
+#[tokio::test]
+async fn headers_have_a_bound() {
+    let server = start(hello(), Timing::default()).await;
+    let large =
+        format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Large: {}\r\n\r\n", "a".repeat(MAX_HEADER_BYTES));
+    let answer = rest(server.connect(&large).await).await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let refuses = Router::new().route("/", post(|| async { axum::http::StatusCode::PAYLOAD_TOO_LARGE }));
+    let server = start(refuses, Timing::default()).await;
+    let size = 20 << 20;
+    let mut stream = server.connect(&format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n")).await;
+    stream.write_all(&vec![b'x'; size]).await.unwrap();
+    let answer = rest(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let large = Router::new().route("/", get(|| async { vec![b'x'; 64 << 20] }));
+    let server = start(large, QUICK).await;
+    let stuck = server.connect("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let before = Instant::now();
+    // What the kernel holds can still be read; that it ends short shows that the server gave up.
+    tokio::time::sleep(QUICK.write_stall * 5).await;
+    assert!(rest(stuck).await.len() < 64 << 20);
+    assert!(before.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_was_taken_and_waits_for_nobody_for_ever() {
+    let (entered, mut has_entered) = tokio::sync::mpsc::channel::<()>(1);
+    let (release, released) = watch::channel(());
+    let slow = get(move || {
+        let (entered, mut released) = (entered.clone(), released.clone());
+        async move {
+            let _ = entered.send(()).await;
+            let _ = released.changed().await;
+            "done"
+        }
+    });
+    let router = Router::new().route("/slow", slow).route("/body", post(|body: String| async { body }));
+    let server = start(router, QUICK).await;
+    let unused = server.connect("").await;
+    let stuck = server.connect("POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf").await;
+    let taken = server.connect("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    has_entered.recv().await.unwrap();
+    server.stop.send(()).unwrap();
+    let before = Instant::now();
+    release.send(()).unwrap();
+    let answer = rest(taken).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+    assert_eq!(rest(unused).await, "");
+    server.ended.await.unwrap().unwrap();
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+    assert_eq!(rest(stuck).await, "");
+    assert!(TcpStream::connect(server.address).await.is_err(), "nothing is accepted any more");
+}
