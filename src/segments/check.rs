@@ -67,7 +67,8 @@ struct Function {
 fn functions_of(ast: &AST) -> Vec<Function> {
     let one = |definition: &ScriptFuncDef| {
         let mut body = Vec::new();
-        let alone = ast.clone_functions_only_filtered(|_, _, _, name, parameters| {
+        let mut alone = ast.clone_functions_only();
+        alone.retain_functions(|_, _, name, parameters| {
             name == definition.name.as_str() && parameters == definition.params.len()
         });
         alone.walk(&mut |path: &[ASTNode<'_>]| {
@@ -321,7 +322,8 @@ impl<'a> Check<'a> {
                 }
                 let branch = self.block(&flow.branch).kinds;
                 self.variables.truncate(outer);
-                Known::of(body.or(branch), at)
+                // Rhai drops the values of both blocks.
+                Known::of(if body.or(branch) == Kinds::NEVER { Kinds::NEVER } else { Kinds::UNIT }, at)
             }
             Stmt::BreakLoop(value, flags, _) => {
                 if let Some(value) = value {
@@ -353,8 +355,8 @@ impl<'a> Check<'a> {
     fn switch(&mut self, switch: &'a (Expr, rhai::SwitchCasesCollection), at: Position) -> Known {
         let (subject, cases) = switch;
         let known = self.expression(subject);
-        // Cases are found by hash, and 5 and 5.0 have different ones.
-        if known.kinds == Kinds::FLOAT && !cases.cases.is_empty() {
+        // Cases are found by hash, and 5 and 5.0 have different ones. A range is among them too, by its own hash.
+        if known.kinds == Kinds::FLOAT && cases.cases.len() > cases.ranges.len() {
             let wrong = Wrong::new(
                 known.at,
                 format!(

@@ -9,7 +9,8 @@ pub(super) fn read(text: &str) -> (Option<String>, String) {
         .lines()
         .skip_while(|line| line.trim().is_empty())
         .map_while(|line| line.trim_start().strip_prefix("//"))
-        .map(|line| line.trim_start_matches('/').trim());
+        .map(|line| line.trim_start_matches('/').trim())
+        .fuse();
     let name = lines.next().filter(|name| !name.is_empty()).map(str::to_owned);
     let description = lines.collect::<Vec<_>>().join("\n").trim().to_owned();
     (name, description)
