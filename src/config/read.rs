@@ -16,7 +16,9 @@ use super::{Flags, keys};
 use crate::model::{BuiltInRole, Permission};
 
 /// Up to a terabyte: more is a slip of the keyboard.
-const MIB: RangeInclusive<u64> = 1..=1_048_576;
+const CACHE_MIB: RangeInclusive<u64> = 1..=1_048_576;
+/// Any disk that there is: who wants no updates at all may ask for more room than that.
+const MIN_FREE_MIB: RangeInclusive<u64> = 0..=1 << 43;
 /// A call is held in memory whole, several times over for a moment.
 const BODY_MIB: RangeInclusive<u64> = 1..=1_024;
 /// A call is one atomic commit.
@@ -92,8 +94,8 @@ impl Reader<'_> {
         let default = Storage::default();
         Storage {
             path: self.path("storage.path").unwrap_or_else(|| self.folder.join(default.path)),
-            cache_mib: self.number("storage.cache_mib", MIB, default.cache_mib),
-            min_free_mib: self.number("storage.min_free_mib", 0..=*MIB.end(), default.min_free_mib),
+            cache_mib: self.number("storage.cache_mib", CACHE_MIB, default.cache_mib),
+            min_free_mib: self.number("storage.min_free_mib", MIN_FREE_MIB, default.min_free_mib),
         }
     }
 

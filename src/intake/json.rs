@@ -157,10 +157,10 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// How many fields with a value it has; an array is one.
+    /// How many fields it has; an array is one, and so is an empty object.
     pub(crate) fn fields(&self) -> usize {
         match self {
-            Self::Object(members) => members.iter().map(|(_, node)| node.fields()).sum(),
+            Self::Object(members) if !members.is_empty() => members.iter().map(|(_, node)| node.fields()).sum(),
             _ => 1,
         }
     }

@@ -112,13 +112,16 @@ fn check_finds_every_kind_of_mistake_in_the_files() {
     let mut failures = Vec::new();
     for (n, (path, _, place, says)) in cases.iter().enumerate() {
         let file = format!("r{n}/{}", if *path == "rules/x.rhai" { "rules" } else { path });
-        let found = text.lines().enumerate().find(|(_, line)| line.contains(&file));
+        let here = format!("{file}{place}");
+        let lines = || text.lines().enumerate();
+        let found =
+            lines().find(|(_, line)| line.contains(&here)).or_else(|| lines().find(|(_, line)| line.contains(&file)));
         let Some((at, line)) = found else {
             failures.push(format!("nothing is said of {file}"));
             continue;
         };
         let told: String = text.lines().skip(at).take(3).collect::<Vec<_>>().join("\n");
-        if !line.contains(&format!("{file}{place}")) || !told.contains(says) {
+        if !line.contains(&here) || !told.contains(says) {
             failures.push(format!("{file} should be told at `{place}` with `{says}`: {told}"));
         }
     }

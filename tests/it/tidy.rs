@@ -59,8 +59,10 @@ fn room(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The text without comments, so that prose may name what code may not.
+/// The text without comments and without the tests at its end, so that prose may name what code may not and a test
+/// may build its own peer.
 fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let uncommented = |line: &str| match line.find("//") {
         // `://` is part of an address in a text.
         Some(at) if !line[..at].ends_with(':') => line[..at].to_owned(),

@@ -22,7 +22,7 @@ fn a_broken_rule_keeps_the_last_good_one_and_is_told_with_its_place() {
     system.write(&[
         ("segments/big.rhai", "// Big\n\ncrm.Seets >= 10\n"),
         ("segments/fine.rhai", &segment("true")),
-        ("integrations/more.toml", "name = \"More\"\nkind = \"apy\"\n"),
+        ("integrations/more.toml", "name = \"More\"\nkind = \"apy\"\nuser_identifier = \"Email\"\n"),
     ]);
     let told = errors(&system);
     let of = |file: &str| {
@@ -114,13 +114,15 @@ fn a_system_that_was_never_good_answers_404_and_is_told() {
 fn without_any_good_system_it_ends_with_the_errors() {
     let home = Server::with(&[
         ("one/integrations/crm.toml", "name = \"x\"\nkind = \"api\"\nuser_identifier = \"Email\"\ncolour = \"red\"\n"),
-        ("one/segments/big.rhai", "// Big\n  crm.Seets >= 50\n"),
+        // Not blamed for an integration that can't be read.
+        ("one/segments/big.rhai", "// Big\n  crm.Seats >= 50\n"),
+        ("one/segments/wrong.rhai", "// Wrong\n  nobody.Seats >= 50\n"),
         ("two/segments/x.rhai", "// X\n1 + 1\n"),
     ])
     .home();
     let Err((_, ended)) = home.try_start() else { panic!("it serves nothing") };
     ended.refused("no good system");
-    for place in ["one/integrations/crm.toml:4:1:", "one/segments/big.rhai:2:", "two/segments/x.rhai:2:"] {
+    for place in ["one/integrations/crm.toml:4:1:", "one/segments/wrong.rhai:2:", "two/segments/x.rhai:2:"] {
         assert!(ended.stderr.contains(place), "`{place}` is not in\n{}", ended.stderr);
     }
 }

@@ -24,7 +24,6 @@ const WRONG: &[Wrong] = &[
     wrong("crm.Seets >= 50", 2, &["Seets", "Seats"]),
     wrong("crn.Seats >= 50", 2, &["crn", "crm"]),
     wrong("true\n  && crm.Custmer_Type == \"x\"", 3, &["Custmer_Type", "Customer_Type"]),
-    wrong("off.Plan == \"x\"", 2, &["off"]),
     wrong("crm.Customer_Type == 5", 2, &["string", "number"]),
     wrong("crm.Seats == \"fifty\"", 2, &["number", "string"]),
     wrong("crm.Seats > \"2024-01-01\"", 2, &["number"]),
