@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::Request;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -104,12 +105,8 @@ pub(crate) async fn connect(public: Public, request: Request) -> Result<Response
         (status = 404, description = "Another company"),
     ),
 )]
-pub(crate) async fn oauth(
-    public: Public,
-    axum::extract::Path(company): axum::extract::Path<String>,
-    request: Request,
-) -> Response {
-    if company != public.state.config.auth.company {
+pub(crate) async fn oauth(public: Public, company: Result<Path<String>, PathRejection>, request: Request) -> Response {
+    if !company.is_ok_and(|Path(company)| company == public.state.config.auth.company) {
         return Problem::not_found("there is no such company here").into_response();
     }
     issue(&public.state, request, OAUTH_LIFETIME_S).await.into_response()

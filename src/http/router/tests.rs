@@ -1,3 +1,5 @@
+//! The route table and its document agree, and every answer goes through the edge.
+
 use std::collections::BTreeSet;
 
 use axum::Router;

@@ -1,3 +1,5 @@
+//! Connections against real sockets: deadlines, bounds, and the graceful stop.
+
 use std::time::Instant;
 
 use axum::routing::{get, post};
