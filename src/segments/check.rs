@@ -179,14 +179,14 @@ impl<'a> Check<'a> {
         let at = self.findings.result_at;
         let wrong = if !kinds.meets(Kinds::BOOL) {
             let what = Known { kinds, ..value }.in_words();
-            let wrong = Wrong::new(at, format!("the rule must give true or false, but it gives {what}"));
+            let wrong = Wrong::new(at, format!("the rule must give a boolean (true or false), but it gives {what}"));
             match last {
                 Stmt::Var(..) | Stmt::Assignment(..) | Stmt::For(..) => wrong.hint("end the rule with a condition"),
                 _ => wrong,
             }
         } else {
             let rest = kinds.without(Kinds::BOOL).in_words();
-            let wrong = Wrong::new(at, format!("the rule must give true or false, but in some cases it gives {rest}"));
+            let wrong = Wrong::new(at, format!("the rule must give a boolean (true or false), but in some cases it gives {rest}"));
             if kinds.meets(Kinds::UNIT) { wrong.hint("an `if` needs an `else`, a `switch` needs a `_`") } else { wrong }
         };
         self.wrong(wrong);

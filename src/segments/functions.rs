@@ -64,7 +64,7 @@ fn days(engine: &mut Engine) {
     engine.register_fn("to_debug", |date: Date| date.to_string());
 }
 
-/// A date compares with a date and with a text that reads as one; with another text it is unequal and unordered.
+/// A date compares with a date and with a string that reads as one; with another text it is unequal and unordered.
 fn date_comparisons(engine: &mut Engine) {
     let comparisons: [(&str, fn(Option<Ordering>) -> bool); 6] = [
         ("==", |order| order == Some(Ordering::Equal)),
@@ -150,7 +150,7 @@ fn between(context: &NativeCallContext<'_>, x: Dynamic, low: Dynamic, high: Dyna
     }
 }
 
-/// How two numbers, or two dates of which one may be a text, are ordered.
+/// How two numbers, or two dates of which one may be a string, are ordered.
 fn order(a: &Dynamic, b: &Dynamic) -> Option<Ordering> {
     if let (Some(a), Some(b)) = (number(a), number(b)) {
         return a.partial_cmp(&b);

@@ -180,7 +180,7 @@ pub(super) fn failure(error: &EvalAltResult) -> Failure {
         }
         E::ErrorIndexingType(what, _) => (FailureKind::Mistake, format!("this can't be indexed so: `{}`", plain(what))),
         E::ErrorDotExpr(what, _) => (FailureKind::Mistake, decapitalized(what)),
-        E::ErrorFor(_) => (FailureKind::Mistake, "`for` goes over a list, a range or a text only".to_owned()),
+        E::ErrorFor(_) => (FailureKind::Mistake, "`for` goes over a list, a range or a string only".to_owned()),
         E::ErrorUnboundThis(_) => {
             (FailureKind::Mistake, "`this` is there only in a function called as a method".to_owned())
         }
@@ -197,7 +197,7 @@ pub(super) fn failure(error: &EvalAltResult) -> Failure {
 /// Rhai's names of types as the rules' messages use them.
 fn plain(signature: &str) -> String {
     [
-        ("&str | ImmutableString | String", "a text"),
+        ("&str | ImmutableString | String", "a string"),
         ("i64", "a whole number"),
         ("f64", "a number"),
         ("bool", "a boolean"),
@@ -211,7 +211,7 @@ fn plain(signature: &str) -> String {
 fn kind_in_words(name: &str) -> String {
     match name {
         "()" => "a missing value".to_owned(),
-        "string" => "a text".to_owned(),
+        "string" => "a string".to_owned(),
         "map" => "a map".to_owned(),
         "Fn" => "a function".to_owned(),
         name => plain(name),

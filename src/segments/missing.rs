@@ -93,7 +93,7 @@ pub(super) fn type_name(value: &Dynamic) -> &'static str {
     } else if value.is_float() {
         "a number"
     } else if value.is_string() {
-        "a text"
+        "a string"
     } else if value.is_char() {
         "a character"
     } else if value.is::<crate::model::Date>() {

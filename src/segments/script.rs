@@ -42,7 +42,7 @@ impl Script {
         let value = result.map_err(|error| messages::failure(&error))?;
         value.as_bool().map_err(|_| Failure {
             at: self.result_at,
-            message: format!("the rule must give true or false, but it gives {}", type_name(&value)),
+            message: format!("the rule must give a boolean (true or false), but it gives {}", type_name(&value)),
             kind: FailureKind::Mistake,
         })
     }

@@ -148,7 +148,7 @@ fn mistakes(segment: &Segment, by_id: &BTreeMap<SegmentId, Segment>) -> Vec<(Seg
             format!("there is no segment `{}` in this system", ask.id)
         } else if let Some(path) = path_back(segment, &ask.id, by_id) {
             let path: Vec<&str> = path.iter().map(|id| id.as_str()).collect();
-            format!("segments ask about each other in a circle: {}", path.join(" -> "))
+            format!("segments ask about each other in a cycle: {}", path.join(" -> "))
         } else {
             continue;
         };

@@ -24,14 +24,14 @@ const ORDERED: Kinds = Kinds::NUMBER.or(Kinds::DATE).or(Kinds::STRING);
 /// also what `in` means, nor Rhai's own.
 pub(super) fn own(name: &str) -> Option<Signature> {
     let (parameters, gives): (&[(Kinds, &str)], Kinds) = match name {
-        "starts_with" | "ends_with" => (&[(Kinds::STRING, "a text"), (Kinds::TEXT, "a text")], Kinds::BOOL),
-        "matches" => (&[(Kinds::STRING, "a text"), (Kinds::STRING, "a regular expression")], Kinds::BOOL),
-        "lower" => (&[(Kinds::STRING, "a text")], Kinds::STRING),
+        "starts_with" | "ends_with" => (&[(Kinds::STRING, "a string"), (Kinds::TEXT, "a string")], Kinds::BOOL),
+        "matches" => (&[(Kinds::STRING, "a string"), (Kinds::STRING, "a regular expression")], Kinds::BOOL),
+        "lower" => (&[(Kinds::STRING, "a string")], Kinds::STRING),
         "between" => (
             &[(ORDERED, "a number or a date"), (ORDERED, "a number or a date"), (ORDERED, "a number or a date")],
             Kinds::BOOL,
         ),
-        "date" => (&[(DATE_OR_TEXT, "a text such as \"2024-12-31\"")], Kinds::DATE),
+        "date" => (&[(DATE_OR_TEXT, "a string such as \"2024-12-31\"")], Kinds::DATE),
         "today" => (&[], Kinds::DATE),
         "days_since" | "days_until" => (&[(DATE_OR_TEXT, "a date")], Kinds::FLOAT),
         "is_set" => (&[(Kinds::ANY, "a value")], Kinds::BOOL),

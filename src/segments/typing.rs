@@ -48,12 +48,12 @@ impl Kinds {
         self == Self::ANY
     }
 
-    /// The kinds in words, with an article: `a number`, `a text or a date`.
+    /// The kinds in words, with an article: `a number`, `a string or a date`.
     pub(super) fn in_words(self) -> String {
         const WORDS: [(Kinds, &str); 11] = [
             (Kinds::BOOL, "a boolean"),
             (Kinds::NUMBER, "a number"),
-            (Kinds::STRING, "a text"),
+            (Kinds::STRING, "a string"),
             (Kinds::CHAR, "a character"),
             (Kinds::DATE, "a date"),
             (Kinds::ARRAY, "a list"),
@@ -123,7 +123,7 @@ impl Known {
         }
     }
 
-    /// The value in words: `` `crm.Seats` is a number``, `the text "50"`.
+    /// The value in words: `` `crm.Seats` is a number``, `the string "50"`.
     pub(super) fn in_words(&self) -> String {
         match (&self.name, &self.literal) {
             (Some(name), _) => format!("`{name}` ({})", self.kinds.in_words()),
@@ -195,7 +195,7 @@ fn date_and_text(date: &Known, text: &Known) -> Result<(), Wrong> {
     let Some(literal) = text.text() else {
         let wrong = Wrong::new(
             text.at,
-            format!("{} can't be compared with {}: a text is no date", date.in_words(), text.in_words()),
+            format!("{} can't be compared with {}: a string is no date", date.in_words(), text.in_words()),
         );
         return Err(match &text.name {
             Some(name) => wrong.hint(format!("declare it as a date, or write `date({name})`")),
@@ -205,7 +205,7 @@ fn date_and_text(date: &Known, text: &Known) -> Result<(), Wrong> {
     date_literal(literal, text.at)
 }
 
-/// Judges a text that stands for a date.
+/// Judges a string that stands for a date.
 pub(super) fn date_literal(text: &str, at: Position) -> Result<(), Wrong> {
     match text.parse::<Date>() {
         Ok(_) => Ok(()),

@@ -86,7 +86,7 @@ impl<'a> Check<'a> {
                 if let Some(known) = arguments.first()
                     && known.text().is_none_or(|text| text == "in_segment")
                 {
-                    let message = "`Fn(…)` needs a function's name as a text, and can't be `in_segment`";
+                    let message = "`Fn(…)` needs a function's name as a string, and can't be `in_segment`";
                     self.wrong(Wrong::new(known.at, message));
                 }
                 Some(Kinds::FUNCTION)
@@ -196,7 +196,7 @@ impl<'a> Check<'a> {
     fn segment(&mut self, segment: &Known) {
         let Some(text) = segment.text() else {
             let message =
-                "`in_segment` needs the segment's id as a text in the rule itself, such as `in_segment(\"premium\")`";
+                "`in_segment` needs the segment's id as a string in the rule itself, such as `in_segment(\"premium\")`";
             return self.wrong(Wrong::new(segment.at, message));
         };
         if let Some(id) = self.schema.segments.get(text.as_str()) {
@@ -223,12 +223,12 @@ impl<'a> Check<'a> {
             None
         } else if !kinds.meets(Kinds::ARRAY.or(Kinds::STRING).or(Kinds::MAP).or(Kinds::RANGE).or(Kinds::OTHER)) {
             let message =
-                format!("only a list, a text, a map or a range can contain something, not {}", container.in_words());
+                format!("only a list, a string, a map or a range can contain something, not {}", container.in_words());
             Some(Wrong::new(container.at, message))
         } else if item.kinds.meets(Kinds::UNIT) {
             None
         } else if kinds == Kinds::STRING && !item.kinds.meets(Kinds::TEXT) {
-            wrong_item("a text can only contain a text")
+            wrong_item("a string can only contain a string")
         } else if kinds == Kinds::MAP && !item.kinds.meets(Kinds::STRING) {
             wrong_item("the keys of a map are texts")
         } else if kinds == Kinds::RANGE && !item.kinds.meets(Kinds::NUMBER) {

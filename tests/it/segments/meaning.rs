@@ -152,7 +152,7 @@ fn a_missing_value_means_what_the_contract_says() {
 fn a_rule_that_fails_for_an_end_user_leaves_them_out() {
     let system = shared().add_system(&[
         ("integrations/crm.toml", crm()),
-        ("segments/trap.rhai", segment("[true, true][crm.Seats.to_int()]")),
+        ("segments/trap.rhai", segment("is_set(crm.Seats) && [true, true][crm.Seats.to_int()]")),
         ("segments/all.rhai", segment("true")),
     ]);
     system.update("crm", &json!([{ "Email": "a", "Seats": 1 }, { "Email": "b", "Seats": 7777 }])).counts();

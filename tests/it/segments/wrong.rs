@@ -36,7 +36,7 @@ const WRONG: &[Wrong] = &[
     wrong("\"paying\"", 2, &["boolean"]),
     wrong("let x = 1;", 2, &["boolean"]),
     wrong("starts_with(crm.Seats, \"5\")", 2, &["starts_with"]),
-    wrong("matches(crm.Customer_Type, \"(\")", 2, &["regex"]),
+    wrong("matches(crm.Customer_Type, \"(\")", 2, &["regular expression"]),
     wrong("contians(crm.Customer_Type, \"x\")", 2, &["contians"]),
     wrong("in_segment(\"premuim\")", 2, &["premuim", "premium"]),
     wrong("in_segment(\"w_cycle\")", 2, &["cycle"]),
