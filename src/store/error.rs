@@ -3,6 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// What is missing, where that can't be told.
+pub(super) const UNKNOWN: &str = "what stood there can't be told";
+
 /// Why the store refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -94,6 +97,15 @@ impl StoreError {
     /// Damage in a folder that [`StoreError::in_folder`] names later.
     pub(crate) fn damaged(what: impl Into<String>, missing: impl Into<String>) -> Self {
         Self::Damaged { folder: PathBuf::new(), what: what.into(), missing: missing.into() }
+    }
+    /// Journal entries that are missing.
+    pub(super) fn entries_missing(what: impl Into<String>, first: u64, last: u64) -> Self {
+        let missing = if first == last {
+            format!("journal entry {last}")
+        } else {
+            format!("the journal entries {first} to {last}")
+        };
+        Self::damaged(what, missing)
     }
     /// An answer of the file system; a full disk is told apart.
     pub(super) fn io(what: impl Into<String>, source: io::Error) -> Self {

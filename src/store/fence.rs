@@ -10,6 +10,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::StoreError;
+use super::error::UNKNOWN;
 
 thread_local! {
     /// Whether this thread is inside the fence.
@@ -51,7 +52,7 @@ pub(super) fn fenced<T>(what: &str, work: impl FnOnce() -> sled::Result<T>) -> R
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(of_sled(what, error)),
         // What sled said stands in the log, by the hook.
-        Err(_) => Err(StoreError::damaged(format!("{what}: sled can't make sense of its file `store/db`"), "unknown")),
+        Err(_) => Err(StoreError::damaged(format!("{what}: sled can't make sense of its file `store/db`"), UNKNOWN)),
     }
 }
 
@@ -61,9 +62,12 @@ fn of_sled(what: &str, error: sled::Error) -> StoreError {
         sled::Error::Io(source)
             if matches!(source.kind(), UnexpectedEof | InvalidData | InvalidInput | NotFound | Other) =>
         {
-            StoreError::damaged(format!("{what}: {source}"), "unknown")
+            StoreError::damaged(format!("{what}: {source}"), UNKNOWN)
         }
         sled::Error::Io(source) => StoreError::io(what, source),
-        other => StoreError::damaged(format!("{what}: {other}"), "unknown"),
+        sled::Error::Corruption { .. } => {
+            StoreError::damaged(format!("{what}: a part of `store/db` is spoilt"), UNKNOWN)
+        }
+        other => StoreError::damaged(format!("{what}: {other}"), UNKNOWN),
     }
 }

@@ -129,6 +129,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`], or [`StoreError::Form`] when the manifest holds something else than `M`.
     pub fn manifest<M: DeserializeOwned>(&self) -> Result<Option<(u64, M)>, StoreError> {
+        let _shelf = self.shelf.lock();
         let manifest = Manifest::load(&self.tables.meta).map_err(|error| error.in_folder(&self.folder))?;
         manifest.map(|(manifest, _)| Ok((manifest.stands_for, manifest.engine()?))).transpose()
     }
@@ -146,7 +147,7 @@ impl Store {
         read.map_err(|error| error.in_folder(&self.folder))
     }
 
-    /// Reads every entry after the one numbered `after`, in order.
+    /// Reads every entry after the one numbered `after`, in order. `each` must not begin a checkpoint.
     ///
     /// # Errors
     /// [`StoreError::NotHeld`] when the journal does not go back so far, [`StoreError::Damaged`], and what `each` answers.
@@ -155,7 +156,9 @@ impl Store {
         after: u64,
         mut each: impl FnMut(u64, Entry) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let (dropped, last) = (self.shelf.lock().dropped, self.last());
+        // Held to the end, so that no checkpoint drops what is being read.
+        let shelf = self.shelf.lock();
+        let (dropped, last) = (shelf.dropped, self.last());
         if !(dropped..=last).contains(&after) {
             return Err(StoreError::NotHeld { after, first: dropped + 1, last });
         }
@@ -168,16 +171,16 @@ impl Store {
         if end == last {
             return Ok(());
         }
-        let missing = format!("the journal entries {} to {last}", end + 1);
-        Err(StoreError::damaged("the journal can't be read to its end", missing).in_folder(&self.folder))
+        Err(StoreError::entries_missing("the journal can't be read to its end", end + 1, last).in_folder(&self.folder))
     }
 
     /// Writes an entry behind the one numbered `after`; its number. It is durable when this returns `Ok`, and the
     /// records that it changes are changed.
     ///
     /// # Errors
-    /// [`StoreError::Superseded`] when `after` is not the last entry, and [`StoreError::TooLarge`]: then nothing was
-    /// written. Any other error means that the entry may or may not be on disk, and that this handle has failed:
+    /// [`StoreError::Superseded`] when `after` is not the last entry, [`StoreError::TooLarge`] and [`StoreError::Form`]:
+    /// then nothing was written. Any other error means that the entry may or may not be on disk, and that this handle
+    /// has failed:
     /// [`StoreError::DiskFull`], [`StoreError::Io`], [`StoreError::Damaged`], and [`StoreError::Failed`] from then on.
     pub fn append(&self, after: u64, entry: &Entry) -> Result<u64, StoreError> {
         self.usable()?;
@@ -186,18 +189,16 @@ impl Store {
         if tail.end.number != after {
             return Err(StoreError::Superseded { after, last: tail.end.number });
         }
-        let mut digest = tail.end.digest;
-        let mut record_batch = None;
-        if draft.changes_records {
-            let mut changes = records::Changes::new();
-            records::collect(&mut changes, after + 1, entry)?;
-            let (batch, after_it) = records::plan(&self.tables.records, &changes, digest)?;
-            (record_batch, digest) = (Some(batch), after_it);
-        }
+        let (records, digest) = match draft.changes_records {
+            true => {
+                self.plan_records(after + 1, entry, tail.end.digest).map(|(batch, digest)| (Some(batch), digest))?
+            }
+            false => (None, tail.end.digest),
+        };
         let (batch, end) = draft.link(tail.end, digest)?;
         self.write("writing to the journal", |tables| {
             tables.journal.apply_batch(batch)?;
-            record_batch.map_or(Ok(()), |batch| tables.records.apply_batch(batch))
+            records.map_or(Ok(()), |batch| tables.records.apply_batch(batch))
         })?;
         self.sync()?;
         tail.end = end;
@@ -219,7 +220,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`], and what the file system answered.
     pub fn record(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        records::get(&self.tables.records, table, key).map_err(|error| error.in_folder(&self.folder))
+        self.read_records(|tree| records::get(tree, table, key))
     }
 
     /// All records of a table with their keys, by key.
@@ -227,7 +228,7 @@ impl Store {
     /// # Errors
     /// As [`Store::record`].
     pub fn records(&self, table: Table) -> Result<Vec<KeyValue>, StoreError> {
-        records::list(&self.tables.records, table).map_err(|error| error.in_folder(&self.folder))
+        self.read_records(|tree| records::list(tree, table))
     }
 
     /// Why nothing is acknowledged on this handle any more, once a write or a sync has failed.
@@ -248,6 +249,29 @@ impl Store {
     pub fn free_mib(&self) -> Option<u64> {
         let disk = rustix::fs::statvfs(&self.folder).ok()?;
         Some(disk.f_bavail.saturating_mul(disk.f_frsize) >> 20)
+    }
+
+    /// What an entry makes of the records, and their digest after it.
+    fn plan_records(&self, number: u64, entry: &Entry, digest: u64) -> Result<(sled::Batch, u64), StoreError> {
+        let mut changes = records::Changes::new();
+        records::collect(&mut changes, number, entry)?;
+        records::plan(&self.tables.records, &changes, digest).map_err(|error| match error {
+            StoreError::TooLarge { .. } => error,
+            other => self.fail(other),
+        })
+    }
+
+    /// Reads records. A record whose parts an append was just replacing looks damaged, so what looks so is read once
+    /// more while no append is under way.
+    fn read_records<T>(&self, read: impl Fn(&sled::Tree) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let found = match read(&self.tables.records) {
+            Err(StoreError::Damaged { .. }) => {
+                let _still = self.tail.lock();
+                read(&self.tables.records)
+            }
+            other => other,
+        };
+        found.map_err(|error| error.in_folder(&self.folder))
     }
 
     /// Refuses on a handle that has failed.

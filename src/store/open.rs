@@ -8,8 +8,10 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::checkpoint::{Manifest, Shelf};
+use super::error::UNKNOWN;
 use super::fence::{self, fenced};
 use super::journal::{self, End};
 use super::seal::{FORMAT, Seal, Sealed, sync_folder};
@@ -17,6 +19,9 @@ use super::{Options, StoreError, Tables, records};
 
 /// Where the format stands in sled, beside the seal's.
 const FORMAT_KEY: &str = "format";
+
+/// How long to wait for a lock.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What opening leaves.
 pub(super) struct Opened {
@@ -46,7 +51,10 @@ pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, StoreErro
         }
         None => Seal::create(folder)?,
     };
-    let tables = open_sled(folder, &place, options)?;
+    let tables = open_sled(folder, &place, options).map_err(|error| match error {
+        StoreError::Damaged { what, .. } => StoreError::damaged(what, acknowledged(seal.now())),
+        other => other,
+    })?;
     let data = OpenOptions::new().read(true).write(true).open(place.join("db"));
     let data = data.map_err(|error| StoreError::io("opening `store/db`", error))?;
     check_format(&tables, seal.now())?;
@@ -68,14 +76,14 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("lock");
     let io = |error| StoreError::io(format!("locking {}", path.display()), error);
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => {}
+    patiently(|| match file.try_lock() {
+        Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
             let holder = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
-            return Err(StoreError::Locked { folder: folder.to_owned(), holder });
+            Err(StoreError::Locked { folder: folder.to_owned(), holder })
         }
-        Err(TryLockError::Error(error)) => return Err(io(error)),
-    }
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    })?;
     // Only a courtesy to whoever finds it locked: a disk that is full is no reason to fail here.
     if let Err(error) = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())) {
         tracing::warn!(%error, "could not write the process id into {}", path.display());
@@ -83,16 +91,28 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
+/// Tries again for a while what is locked: a process that is just ending, or a thread of sled's that is just letting go
+/// of its file, holds the lock a little longer than the store.
+fn patiently<T>(attempt: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let begun = Instant::now();
+    loop {
+        match attempt() {
+            Err(StoreError::Locked { .. }) if begun.elapsed() < PATIENCE => std::thread::sleep(PATIENCE / 20),
+            other => return other,
+        }
+    }
+}
+
 /// Opens sled's folder. What sled keeps beside its file can be had again: without a snapshot it reads the whole file, and
 /// `conf` always says the same. So if sled can't open, it is tried once more without them.
 fn open_sled(folder: &Path, place: &Path, options: &Options) -> Result<Tables, StoreError> {
     set_aside(place, |name| name.starts_with("snap.") && name.ends_with(".generating"))?;
-    match tables(folder, place, options) {
+    match patiently(|| tables(folder, place, options)) {
         Err(StoreError::Damaged { what, .. }) => {
             if set_aside(place, |name| name.starts_with("snap.") || name == "conf")? == 0 {
-                return Err(StoreError::damaged(what, "unknown"));
+                return Err(StoreError::damaged(what, UNKNOWN));
             }
-            tables(folder, place, options)
+            patiently(|| tables(folder, place, options))
         }
         other => other,
     }
@@ -158,13 +178,14 @@ fn check_format(tables: &Tables, sealed: Sealed) -> Result<(), StoreError> {
 
 /// The error for a store that came back empty.
 fn gone(sealed: Sealed) -> StoreError {
-    StoreError::damaged(
-        "it is empty",
-        match sealed {
-            Sealed { checkpoint: 0, entry, .. } => format!("the journal entries 1 to {entry}"),
-            Sealed { checkpoint, entry, .. } => format!("checkpoint {checkpoint} and the journal up to entry {entry}"),
-        },
-    )
+    StoreError::damaged("it is empty", acknowledged(sealed))
+}
+
+fn acknowledged(sealed: Sealed) -> String {
+    match sealed {
+        Sealed { checkpoint: 0, entry, .. } => format!("all journal entries, 1 to {entry}"),
+        Sealed { checkpoint, entry, .. } => format!("checkpoint {checkpoint} and the journal up to entry {entry}"),
+    }
 }
 
 /// Makes a new store's files and their names durable.
@@ -208,11 +229,11 @@ fn prove_journal(tables: &Tables, shelf: &Shelf, sealed: Sealed) -> Result<End, 
             Some(why) => format!("behind journal entry {} there is {why}", end.number),
             None => format!("the journal ends with entry {} and {needed} was acknowledged", end.number),
         };
-        return Err(StoreError::damaged(what, format!("the journal entries {} to {needed}", end.number + 1)));
+        return Err(StoreError::entries_missing(what, end.number + 1, needed));
     }
     if sealed.entry > shelf.dropped && at_seal != Some(sealed.sum) {
         let what = format!("journal entry {} is not the one that was acknowledged", sealed.entry);
-        return Err(StoreError::damaged(what, format!("journal entry {}", sealed.entry)));
+        return Err(StoreError::entries_missing(what, sealed.entry, sealed.entry));
     }
     if let Some(why) = chain.behind {
         tracing::warn!(last = end.number, why, "dropping the journal's tail, which was never acknowledged");

@@ -34,7 +34,7 @@ fn read(folder: &Path) -> String {
 /// The entry of that number: a value, and now and then a record.
 fn entry(number: u64) -> Entry {
     let mut entry = put((number % ROWS) as u32, number as i32);
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         entry.ops.extend(record(Table::Calls, &[(number % 7) as u8], Some(&Dice(number).bytes(2500))).ops);
     }
     entry

@@ -226,6 +226,26 @@ fn appends_go_on_beside_a_checkpoint() {
 }
 
 #[test]
+fn a_record_is_read_whole_while_it_is_being_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let value = |round: u8| vec![round; 100_000 + usize::from(round) * 997];
+    append(&store, &record(Table::Users, b"ann", Some(&value(0))));
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 1..60 {
+                append(&store, &record(Table::Users, b"ann", Some(&value(round))));
+            }
+        });
+        while !writer.is_finished() {
+            let read = store.record(Table::Users, b"ann").unwrap().unwrap();
+            assert!(read == value(read[0]));
+            assert_eq!(store.records(Table::Users).unwrap().len(), 1);
+        }
+    });
+}
+
+#[test]
 fn sleds_blob_files_are_never_used() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).unwrap();
