@@ -186,7 +186,10 @@ impl<'a> Check<'a> {
             }
         } else {
             let rest = kinds.without(Kinds::BOOL).in_words();
-            let wrong = Wrong::new(at, format!("the rule must give a boolean (true or false), but in some cases it gives {rest}"));
+            let wrong = Wrong::new(
+                at,
+                format!("the rule must give a boolean (true or false), but in some cases it gives {rest}"),
+            );
             if kinds.meets(Kinds::UNIT) { wrong.hint("an `if` needs an `else`, a `switch` needs a `_`") } else { wrong }
         };
         self.wrong(wrong);

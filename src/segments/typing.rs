@@ -127,7 +127,7 @@ impl Known {
     pub(super) fn in_words(&self) -> String {
         match (&self.name, &self.literal) {
             (Some(name), _) => format!("`{name}` ({})", self.kinds.in_words()),
-            (_, Some(Literal::Text(text))) => format!("the text \"{}\"", shortened(text)),
+            (_, Some(Literal::Text(text))) => format!("the string \"{}\"", shortened(text)),
             (_, Some(Literal::Number(number))) => format!("the number {}", number_text(*number)),
             (_, Some(Literal::Bool(flag))) => format!("`{flag}`"),
             _ => self.kinds.in_words(),
