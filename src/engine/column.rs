@@ -143,14 +143,6 @@ impl Column {
         }
     }
 
-    /// The integer at a row, for columns of dates and times.
-    pub(crate) fn int(&self, row: usize) -> Option<i64> {
-        match self.get(row) {
-            Some(CellRef::Int(value)) => Some(value),
-            _ => None,
-        }
-    }
-
     /// Sets a cell. A content of another type than the column's is a mistake of the caller and is ignored.
     pub(crate) fn set(&mut self, row: usize, content: CellRef<'_>) {
         let present = &self.present;
@@ -204,19 +196,6 @@ impl Column {
                 Cells::Doubles(cells) => cells.len() >= rows,
                 Cells::Ints(_) => true,
             }
-    }
-
-    /// Gives back memory that growth reserved: called once a column is complete.
-    pub(crate) fn shrink(&mut self) {
-        match &mut self.cells {
-            Cells::Dictionary { texts, codes } => {
-                texts.shrink();
-                codes.shrink_to_fit();
-            }
-            Cells::Texts(texts) => texts.shrink(),
-            Cells::Scaled { ints, .. } | Cells::Ints(ints) => ints.shrink(),
-            Cells::Doubles(cells) => cells.shrink_to_fit(),
-        }
     }
 }
 

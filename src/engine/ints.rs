@@ -106,16 +106,6 @@ impl Ints {
             self.put(cell, other.wrapping_sub(low).cast_unsigned());
         }
     }
-
-    pub(crate) fn shrink(&mut self) {
-        match &mut self.offsets {
-            Offsets::Same => {}
-            Offsets::Byte(cells) => cells.shrink_to_fit(),
-            Offsets::Short(cells) => cells.shrink_to_fit(),
-            Offsets::Word(cells) => cells.shrink_to_fit(),
-            Offsets::Long(cells) => cells.shrink_to_fit(),
-        }
-    }
 }
 
 #[cfg(test)]

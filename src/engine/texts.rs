@@ -70,7 +70,8 @@ impl Texts {
         self.ends.push(self.bytes.len() as u32);
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.len()).map(|at| self.get(at))
     }
 
@@ -80,11 +81,6 @@ impl Texts {
             && self.ends.last().map_or(0, |end| *end as usize) == self.bytes.len()
             && std::str::from_utf8(&self.bytes)
                 .is_ok_and(|text| self.ends.iter().all(|end| text.is_char_boundary(*end as usize)))
-    }
-
-    pub(crate) fn shrink(&mut self) {
-        self.bytes.shrink_to_fit();
-        self.ends.shrink_to_fit();
     }
 }
 

@@ -12,7 +12,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::{Date, DateError};
 
@@ -95,18 +95,6 @@ impl Value {
             }
             Self::Number(number) => serde_json::Value::from(*number),
             Self::Date(date) => serde_json::Value::from(date.to_string()),
-        }
-    }
-}
-
-/// [`Value::to_json`] as a serializer, for answers.
-pub(crate) struct AsJson<'a>(pub(crate) &'a Value);
-
-impl Serialize for AsJson<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::String(text) => serializer.serialize_str(text),
-            value => value.to_json().serialize(serializer),
         }
     }
 }
