@@ -13,7 +13,7 @@ use rhai::{
     AST, ASTFlags, ASTNode, BinaryExpr, Dynamic, Expr, FnPtr, ImmutableString, Position, ScriptFuncDef, Stmt, StmtBlock,
 };
 
-use super::signatures::{changes_in_place, native_gives, own};
+use super::signatures::{changes_in_place, elsewhere, native_gives, own};
 use super::typing::{Kinds, Known, Literal, Wrong, nearest};
 use super::{Schema, language};
 use crate::model::{AttributeId, AttributeName, IntegrationId, SegmentId};
@@ -174,6 +174,10 @@ impl<'a> Check<'a> {
         let value = self.statements(statements);
         let kinds = value.kinds.or(self.returns);
         if kinds.is_any() || kinds == Kinds::BOOL {
+            return;
+        }
+        // Who wrote `crm.Seats = 50` has been told already.
+        if matches!(last, Stmt::Assignment(_)) && !self.findings.wrong.is_empty() {
             return;
         }
         let at = self.findings.result_at;
@@ -387,7 +391,7 @@ impl<'a> Check<'a> {
         {
             let at = target.start_position();
             let wrong = Wrong::new(at, format!("a rule can't change attributes: `{name}` is only there to be read"));
-            return self.wrong(wrong.hint("to compare, write `==`"));
+            return self.wrong(wrong.hint("to compare, write `==` instead of `=`"));
         }
         self.expression(target);
     }
@@ -461,7 +465,7 @@ impl<'a> Check<'a> {
                 }
                 Known::of(Kinds::MAP, at)
             }
-            Expr::Unit(_) => Known::of(Kinds::UNIT, at),
+            Expr::Unit(_) => Known::literal(Kinds::UNIT, Literal::Unit, at),
             Expr::DynamicConstant(value, _) => self.constant(value, at),
             Expr::Variable(variable, ..) if variable.2.is_empty() => self.variable(&variable.1, at),
             Expr::Variable(variable, ..) => self.qualified(&variable.2.to_string(), &variable.1, at),
@@ -619,10 +623,10 @@ impl<'a> Check<'a> {
         }
         if language::language().overloads(&format!("get${name}")).is_empty() {
             let wrong = Wrong::new(at, format!("{} has no property `{name}`", base.in_words()));
-            self.wrong(if language::language().overloads(name).is_empty() {
-                wrong
-            } else {
-                wrong.hint(format!("did you mean `{name}()`?"))
+            let known = !language::language().overloads(name).is_empty();
+            self.wrong(match if known { Some(name) } else { elsewhere(name) } {
+                Some(function) => wrong.hint(format!("did you mean `{function}()`?")),
+                None => wrong,
             });
             return Known::any(at);
         }
@@ -640,9 +644,14 @@ impl<'a> Check<'a> {
                 }
             };
         }
-        if base.kinds == Kinds::ARRAY && key.kinds == Kinds::FLOAT {
-            let wrong = Wrong::new(key.at, format!("a list is indexed by a whole number, not by {}", key.in_words()));
+        if (base.kinds == Kinds::ARRAY || base.kinds == Kinds::STRING) && key.kinds == Kinds::FLOAT {
+            let message = format!("{} is indexed by a whole number, not by {}", base.kinds.in_words(), key.in_words());
+            let wrong = Wrong::new(key.at, message);
             self.wrong(wrong.hint("write `to_int(…)` around the number"));
+        }
+        let indexed = Kinds::ARRAY.or(Kinds::MAP).or(Kinds::STRING).or(Kinds::INT).or(Kinds::OTHER).or(Kinds::UNIT);
+        if !base.kinds.meets(indexed) && base.kinds != Kinds::NEVER {
+            self.wrong(Wrong::new(key.at, format!("{} can't be indexed", base.in_words())));
         }
         Known::any(base.at)
     }
