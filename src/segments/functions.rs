@@ -61,9 +61,12 @@ fn days(engine: &mut Engine) {
     engine.register_fn("to_debug", |date: Date| date.to_string());
 }
 
+/// Whether a comparison holds, given the order of its two sides; there is none when they can't be ordered.
+type Holds = fn(Option<Ordering>) -> bool;
+
 /// A date compares with a date and with a text that reads as one; with another text it is unequal and unordered.
 fn date_comparisons(engine: &mut Engine) {
-    let comparisons: [(&str, fn(Option<Ordering>) -> bool); 6] = [
+    let comparisons: [(&str, Holds); 6] = [
         ("==", |order| order == Some(Ordering::Equal)),
         ("!=", |order| order != Some(Ordering::Equal)),
         ("<", |order| order == Some(Ordering::Less)),

@@ -90,7 +90,7 @@ impl SegmentSet {
     }
 
     /// Judges every segment for one end user. `today` is the day in the system's time zone. Takes about a microsecond
-    /// an ordinary rule; at most [`RUN_TIME`] of processor time a rule, whatever it does.
+    /// an ordinary rule; some 20 ms at most for a rule that hits its limits.
     #[must_use]
     pub fn judge(&self, facts: &dyn Facts, today: Date) -> Judged {
         if self.segments.is_empty() {

@@ -4,7 +4,8 @@
 
 use rhai::{Expr, FnCallExpr, FnPtr, Position};
 
-use super::{Check, Function};
+use super::Check;
+use super::survey::Function;
 use crate::model::SegmentId;
 use crate::segments::language::{FORBIDDEN, REMOVED, WITHOUT_CLOSURE, language};
 use crate::segments::signatures::{changes_in_place, check_native, elsewhere, native_gives, own, wrong_count};
