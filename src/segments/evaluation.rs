@@ -14,7 +14,10 @@ use super::limits::{OPERATIONS, STACK_BYTES};
 use crate::model::{Date, SegmentId};
 
 /// How often the clock is read: every that many operations.
-const CLOCK_EVERY: u64 = 32;
+const CLOCK_EVERY: u64 = 8;
+/// After how many times its budget an evaluation ends although it used no processor: Rhai sleeps when a variable is
+/// locked, and a script can make it so again and again.
+const PATIENCE: u32 = 5;
 
 /// A limit that an evaluation hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +61,7 @@ impl Time {
         }
         let used = processor_time();
         if let Some(until) = self.processor_until {
-            return used >= until;
+            return used >= until || Instant::now() > self.until + self.budget * (PATIENCE - 1);
         }
         self.processor_until = Some(used + self.budget);
         TIME.set(Some(self));

@@ -5,12 +5,11 @@
 //! (`7 / 2` is 3), with a float anywhere in it it is a float's (`crm.Seats / 2` may be 3.5).
 //! What these functions answer for a missing value stands in `missing`.
 
-use std::any::TypeId;
 use std::cmp::Ordering;
 
-use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, ImmutableString, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, NativeCallContext};
 
-use super::{evaluation, language, limits, missing, patterns};
+use super::{evaluation, missing, patterns};
 use crate::model::Date;
 
 type Answer<T> = Result<T, Box<EvalAltResult>>;
@@ -22,8 +21,6 @@ pub(super) fn register(engine: &mut Engine) {
     days(engine);
     date_comparisons(engine);
     addition(engine);
-    replacements(engine);
-    removals(engine);
 }
 
 fn tests(engine: &mut Engine) {
@@ -64,9 +61,12 @@ fn days(engine: &mut Engine) {
     engine.register_fn("to_debug", |date: Date| date.to_string());
 }
 
+/// Whether a comparison holds, given the order of its two sides; there is none when they can't be ordered.
+type Holds = fn(Option<Ordering>) -> bool;
+
 /// A date compares with a date and with a string that reads as one; with another text it is unequal and unordered.
 fn date_comparisons(engine: &mut Engine) {
-    let comparisons: [(&str, fn(Option<Ordering>) -> bool); 6] = [
+    let comparisons: [(&str, Holds); 6] = [
         ("==", |order| order == Some(Ordering::Equal)),
         ("!=", |order| order != Some(Ordering::Equal)),
         ("<", |order| order == Some(Ordering::Less)),
@@ -92,48 +92,6 @@ fn addition(engine: &mut Engine) {
     engine.register_fn("+", |a: f64, b: i64| a + float(b));
     engine.register_fn("+", |a: i64, b: f64| float(a) + b);
     engine.register_fn("+", |a: char, b: char| [a, b].iter().collect::<String>());
-}
-
-/// Rhai's `replace` builds its result before its size is looked at, and 64 KiB of `a` replaced by 64 KiB are 4 GiB.
-fn replacements(engine: &mut Engine) {
-    fn replace(text: &mut ImmutableString, from: &str, to: &str) -> Answer<()> {
-        let found = text.matches(from).count();
-        if text.len() + found * to.len().saturating_sub(from.len()) > limits::STRING_BYTES {
-            return Err(Box::new(EvalAltResult::ErrorDataTooLarge("Length of string".into(), rhai::Position::NONE)));
-        }
-        *text = text.replace(from, to).into();
-        Ok(())
-    }
-    engine.register_fn("replace", |text: &mut ImmutableString, from: ImmutableString, to: ImmutableString| {
-        replace(text, &from, &to)
-    });
-    engine.register_fn("replace", |text: &mut ImmutableString, from: ImmutableString, to: char| {
-        replace(text, &from, to.encode_utf8(&mut [0; 4]))
-    });
-    engine.register_fn("replace", |text: &mut ImmutableString, from: char, to: ImmutableString| {
-        replace(text, from.encode_utf8(&mut [0; 4]), &to)
-    });
-    engine.register_fn("replace", |text: &mut ImmutableString, from: char, to: char| {
-        replace(text, from.encode_utf8(&mut [0; 4]), to.encode_utf8(&mut [0; 4]))
-    });
-}
-
-/// What the check refuses must also fail where it cannot see the call, as in `Fn("sl" + "eep")`.
-fn removals(engine: &mut Engine) {
-    let refused = |name: &str| Box::new(EvalAltResult::from(format!("`{name}` is not available in rules")));
-    for number in [TypeId::of::<i64>(), TypeId::of::<f64>()] {
-        engine.register_raw_fn::<()>("sleep", [number], move |_, _| Err(refused("sleep")));
-    }
-    for name in language::WITHOUT_CLOSURE {
-        engine.register_raw_fn::<()>(name, [TypeId::of::<Array>(), TypeId::of::<FnPtr>()], move |_, _| {
-            Err(refused(&format!("{name} with a function")))
-        });
-    }
-    for types in
-        [vec![], vec![TypeId::of::<ImmutableString>()], vec![TypeId::of::<ImmutableString>(), TypeId::of::<i64>()]]
-    {
-        engine.register_raw_fn::<()>("get_fn_metadata_list", types, move |_, _| Err(refused("get_fn_metadata_list")));
-    }
 }
 
 fn between(context: &NativeCallContext<'_>, x: Dynamic, low: Dynamic, high: Dynamic) -> Answer<bool> {

@@ -15,12 +15,13 @@ use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage,
     BasicStringPackage, LanguageCorePackage, LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{Dynamic, Engine, OptimizationLevel};
+use rhai::{Dynamic, Engine, OptimizationLevel, Scope};
 
-use super::{evaluation, functions, limits, missing};
+use super::{evaluation, functions, guards, limits, missing};
 
 /// Symbols that are no part of the language of rules, found by the parser.
-pub(super) const FORBIDDEN: [&str; 5] = ["eval", "import", "export", "print", "debug"];
+/// `curry` lets a function hold itself twice, again and again: a copy of it then costs all memory.
+pub(super) const FORBIDDEN: [&str; 6] = ["eval", "import", "export", "print", "debug", "curry"];
 /// Functions of Rhai's packages that are taken away; the check refuses them, and a call that it could not see fails.
 pub(super) const REMOVED: [&str; 3] = ["sleep", "timestamp", "get_fn_metadata_list"];
 /// Array functions that take a comparing closure and go on when it fails; they exist without it only.
@@ -64,9 +65,12 @@ impl Language {
             engine.disable_symbol(symbol);
         }
         engine.disable_symbol("+");
+        #[expect(deprecated, reason = "not deprecated, says its note, but volatile; the version is pinned")]
+        engine.on_var(|name, _, context| Ok(captured_constant(name, context.scope())));
         let plus = engine.register_custom_operator("+", PLUS).map(|_| ());
         debug_assert_eq!(plus, Ok(()), "a disabled operator can be registered");
         functions::register(&mut engine);
+        guards::register(&mut engine);
         let functions = native_functions(&engine);
         missing::register(&mut engine, &functions);
         Self { engine, functions }
@@ -85,6 +89,15 @@ impl Language {
             .map(String::as_str)
             .filter(move |name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && !hidden.contains(name))
     }
+}
+
+/// A constant that a closure has captured, as a copy; nothing for all other variables, which Rhai finds itself.
+///
+/// Captured variables are shared behind a lock, which is held while a method works on them. Without this,
+/// `crm.Name.split(",").some(|part| part == crm.Type)` would fail, after waiting 50 ms for the lock.
+fn captured_constant(name: &str, scope: &Scope<'_>) -> Option<Dynamic> {
+    let value = scope.get(name).filter(|value| value.is_shared())?;
+    (scope.is_constant(name) == Some(true)).then(|| value.flatten_clone())
 }
 
 fn set_limits(engine: &mut Engine) {

@@ -13,15 +13,16 @@ pub(super) const CALL_DEPTH: usize = 32;
 pub(super) const EXPRESSION_DEPTH: usize = 128;
 /// The same within functions.
 pub(super) const FUNCTION_EXPRESSION_DEPTH: usize = 64;
-/// Bytes of the thread's stack that an evaluation may use. Threads have 2 MiB; the rest is for who calls us. Depth
-/// limits alone would not do, as a level costs five times as much in a debug build.
-pub(super) const STACK_BYTES: usize = 1280 * 1024;
+/// Bytes of the thread's stack that an evaluation may use. Threads have 2 MiB, and what is left must do for who calls
+/// us and for copying, comparing and dropping lists and maps nested as deep as their sizes allow, which recurses
+/// unseen. Depth limits alone would not do, as a level of calls costs five times as much in a debug build.
+pub(super) const STACK_BYTES: usize = 640 * 1024;
 /// Longest text that a rule may build, in bytes; also all texts within one array or map together.
 pub(super) const STRING_BYTES: usize = 64 * 1024;
 /// Most elements of an array, those of arrays within it included.
 pub(super) const ARRAY_SIZE: usize = 1_000;
 /// Most entries of a map, those of maps within it included.
-pub(super) const MAP_SIZE: usize = 1_000;
+pub(super) const MAP_SIZE: usize = 500;
 /// Most variables at one time within one function or the rule itself, integrations included.
 pub(super) const VARIABLES: usize = 256;
 /// Most functions of a rule, closures included.

@@ -7,7 +7,8 @@ use rhai::{EvalAltResult, LexError, ParseError, ParseErrorType, Position};
 use super::evaluation::Limit;
 use super::language::FORBIDDEN;
 use super::limits;
-use super::typing::Wrong;
+use super::missing::type_name;
+use super::typing::{Wrong, shortened};
 
 /// Why an evaluation failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(super) struct Failure {
 pub(super) enum FailureKind {
     /// A limit was hit.
     Limit,
+    /// Time was up: the one limit that a busy machine may also hit.
+    Time,
     /// The rule does what can't work: calls what is not there, changes what is fixed, gives no boolean.
     Mistake,
     /// The values did not suit: an index out of bounds, a `throw`, a division by zero.
@@ -65,10 +68,19 @@ pub(super) fn syntax(text: &str, error: &ParseError) -> Wrong {
         ParseErrorType::TooManyFunctions => {
             Wrong::new(at, format!("a rule may have at most {} functions", limits::FUNCTIONS))
         }
-        ParseErrorType::UnexpectedEOF => Wrong::new(at, "the rule ends too early: something is not closed"),
+        ParseErrorType::UnexpectedEOF => {
+            Wrong::new(at, "the rule ends too early: something is missing, or a bracket is not closed")
+        }
+        ParseErrorType::VariableExpected => Wrong::new(at, "a name is missing here"),
+        ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) if mending(symbol).is_some() => {
+            let wrong = Wrong::new(at, format!("`{symbol}` is no operator of rules"));
+            mending(symbol).into_iter().fold(wrong, Wrong::hint)
+        }
         other => {
             let wrong = Wrong::new(at, decapitalized(&other.to_string()));
-            match mending(word) {
+            let hint =
+                if word.starts_with('>') && before(text, at).ends_with('<') { mending("<>") } else { mending(word) };
+            match hint {
                 Some(hint) => wrong.hint(hint),
                 None => wrong,
             }
@@ -98,7 +110,7 @@ fn mending(word: &str) -> Option<String> {
         "===" => "==",
         "!==" => "!=",
         "=" => "==",
-        "then" => "{ … }",
+        "?" => "if … { … } else { … }",
         "null" | "nil" | "None" | "undefined" => "()",
         _ => return None,
     };
@@ -141,7 +153,8 @@ pub(super) fn limit(limit: Limit, at: Position) -> Failure {
         Limit::Time => "the rule takes too long: is there an endless loop, or too much text?".to_owned(),
         Limit::Stack => "calls or expressions are nested too deeply: does a function call itself for ever?".to_owned(),
     };
-    Failure { at, message, kind: FailureKind::Limit }
+    let kind = if limit == Limit::Time { FailureKind::Time } else { FailureKind::Limit };
+    Failure { at, message, kind }
 }
 
 /// Why an evaluation failed, by Rhai's error.
@@ -184,7 +197,20 @@ pub(super) fn failure(error: &EvalAltResult) -> Failure {
         E::ErrorUnboundThis(_) => {
             (FailureKind::Mistake, "`this` is there only in a function called as a method".to_owned())
         }
-        E::ErrorRuntime(value, _) => (FailureKind::Values, value.to_string()),
+        E::ErrorDataRace(..) => (
+            FailureKind::Mistake,
+            "a function uses the variable that a method is at work on: put what the method works on into a `let` of its own first"
+                .to_owned(),
+        ),
+        // Only what is short and flat: to write out a list that is nested a thousand deep would overflow the stack.
+        E::ErrorRuntime(value, _) => (
+            FailureKind::Values,
+            match value.as_immutable_string_ref() {
+                Ok(text) => shortened(&text),
+                Err(_) => format!("the rule throws {}", type_name(value)),
+            },
+        ),
+        E::ErrorIndexNotFound(..) => (FailureKind::Values, "there is nothing at that index".to_owned()),
         other => {
             let text = other.to_string();
             let place = format!(" ({})", other.position());

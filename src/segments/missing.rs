@@ -51,7 +51,7 @@ pub(super) fn register(engine: &mut Engine, functions: &BTreeMap<String, Vec<Vec
         let answer = if TESTS.contains(&name) { Dynamic::FALSE } else { Dynamic::UNIT };
         fallback(engine, name, count, answer);
     }
-    engine.register_indexer_get(|_: &mut (), _: i64| ());
+    engine.register_indexer_get(|_: &mut (), _: Dynamic| ());
     concatenation(engine);
 }
 

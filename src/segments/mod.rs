@@ -10,6 +10,7 @@
 mod check;
 mod evaluation;
 mod functions;
+mod guards;
 mod header;
 mod language;
 mod limits;

@@ -36,10 +36,13 @@ impl Script {
         let result = language().engine.eval_ast_with_scope::<Dynamic>(scope, &self.ast);
         scope.rewind(size);
         if let Some(limit) = session.hit() {
-            let at = result.err().map_or(self.result_at, |error| error.position());
+            let at = result.err().map_or(Position::NONE, |error| error.position()).or_else(self.result_at);
             return Err(messages::limit(limit, at));
         }
-        let value = result.map_err(|error| messages::failure(&error))?;
+        let value = result.map_err(|error| {
+            let failure = messages::failure(&error);
+            Failure { at: failure.at.or_else(self.result_at), ..failure }
+        })?;
         value.as_bool().map_err(|_| Failure {
             at: self.result_at,
             message: format!("the rule must give a boolean (true or false), but it gives {}", type_name(&value)),

@@ -90,7 +90,7 @@ impl SegmentSet {
     }
 
     /// Judges every segment for one end user. `today` is the day in the system's time zone. Takes about a microsecond
-    /// an ordinary rule; at most [`RUN_TIME`] of processor time a rule, whatever it does.
+    /// an ordinary rule, and some 40 ms at most for one that hits its limits (100 ms if it makes Rhai wait for a lock).
     #[must_use]
     pub fn judge(&self, facts: &dyn Facts, today: Date) -> Judged {
         if self.segments.is_empty() {

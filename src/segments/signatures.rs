@@ -41,6 +41,22 @@ pub(super) fn own(name: &str) -> Option<Signature> {
     Some(Signature { parameters, gives })
 }
 
+/// The name here of a function that other languages call so.
+pub(super) fn elsewhere(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "startsWith" => "starts_with",
+        "endsWith" => "ends_with",
+        "length" | "size" | "count" => "len",
+        "now" => "today",
+        "toLowerCase" | "lowercase" | "downcase" => "lower",
+        "includes" | "include" => "contains",
+        "exists" | "has" | "isset" => "is_set",
+        "segment" | "member_of" => "in_segment",
+        "regex" | "test" | "match" => "matches",
+        _ => return None,
+    })
+}
+
 /// Functions that change their first argument in place and give nothing.
 pub(super) fn changes_in_place(name: &str) -> bool {
     matches!(
@@ -101,13 +117,13 @@ pub(super) fn native_gives(name: &str, arguments: &[Known]) -> Kinds {
 }
 
 /// Whether some overload of a native function takes the arguments; says what is wrong when none does.
-pub(super) fn check_native(name: &str, arguments: &[Known], at: rhai::Position) -> Result<(), Wrong> {
+pub(super) fn check_native(name: &str, arguments: &[Known], method: bool, at: rhai::Position) -> Result<(), Wrong> {
     let overloads = language().overloads(name);
     let mut counts: Vec<usize> = overloads.iter().map(Vec::len).collect();
     counts.sort_unstable();
     counts.dedup();
     if !counts.contains(&arguments.len()) {
-        return Err(wrong_count(name, arguments.len(), &counts, at));
+        return Err(wrong_count(name, arguments.len(), &counts, method, at));
     }
     let takes = |types: &Vec<TypeId>| {
         types.len() == arguments.len()
@@ -138,11 +154,12 @@ pub(super) fn check_native(name: &str, arguments: &[Known], at: rhai::Position) 
     })
 }
 
-/// The error for a call with the wrong number of arguments (the value before the dot is the first).
-pub(super) fn wrong_count(name: &str, given: usize, counts: &[usize], at: rhai::Position) -> Wrong {
+/// The error for a call with the wrong number of arguments; of a method the value before the dot is the first.
+pub(super) fn wrong_count(name: &str, given: usize, counts: &[usize], method: bool, at: rhai::Position) -> Wrong {
     let wanted: Vec<String> = counts.iter().map(usize::to_string).collect();
     let arguments = if counts == [1] { "argument" } else { "arguments" };
-    Wrong::new(at, format!("`{name}` takes {} {arguments}, not {given}", wanted.join(" or ")))
+    let wrong = Wrong::new(at, format!("`{name}` takes {} {arguments}, not {given}", wanted.join(" or ")));
+    if method { wrong.hint("the value before the dot is the first") } else { wrong }
 }
 
 fn kinds_of(id: TypeId) -> Kinds {

@@ -93,7 +93,7 @@ fn set(rules: &[(&str, &str)]) -> SegmentSet {
 
 #[test]
 fn rules_judge_end_users_as_the_table_says() {
-    for case in cases::<Case>("rules.toml") {
+    for case in cases::<Case>("segment_rules.toml") {
         for rule in std::iter::once(&case.rule).chain(&case.same) {
             let set = set(&[("rule", rule), ("elsewhere", "crm.Type == \"elsewhere\"")]);
             let judge = |end_user| {
@@ -112,4 +112,182 @@ fn rules_judge_end_users_as_the_table_says() {
             }
         }
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrongCase {
+    rule: String,
+    errors: Vec<WrongAt>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrongAt {
+    at: String,
+    message: String,
+    hint: Option<String>,
+}
+
+#[test]
+fn wrong_rules_are_refused_with_every_error_at_its_place() {
+    let cases = cases::<WrongCase>("wrong_rules.toml");
+    assert!(cases.len() >= 25);
+    for case in cases {
+        let errors = compile(&case.rule).err().unwrap_or_default().into_iter().map(|error| WrongAt {
+            at: format!("{}:{}", error.line, error.column),
+            message: error.message,
+            hint: error.hint,
+        });
+        assert_eq!(errors.collect::<Vec<_>>(), case.errors, "{}", case.rule);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostileCase {
+    rule: String,
+}
+
+#[test]
+fn hostile_rules_are_stopped_soon() {
+    let written = cases::<HostileCase>("hostile_rules.toml").into_iter().map(|case| case.rule);
+    let long = [
+        format!("{}true{}", "(".repeat(500), ")".repeat(500)),
+        format!("{}1{}", "-(".repeat(500), ")".repeat(500)),
+        format!("{}true", "!".repeat(500)),
+        vec!["crm.Seats == 1"; 300].join(" || "),
+        vec!["1"; 5000].join(" + "),
+        format!("crm{}", ".a".repeat(1000)),
+        format!("{}{}", "[".repeat(500), "]".repeat(500)),
+        format!("{}{}", "{".repeat(500), "}".repeat(500)),
+        format!("{}true", "if true { true } else ".repeat(500)),
+        format!("crm.Seats in [{}]", (0..1001).map(|n| n.to_string()).collect::<Vec<_>>().join(", ")),
+        format!("crm.Name == \"{}\"", "x".repeat(65_537)),
+        format!("true // {}", "x".repeat(limits::TEXT_BYTES)),
+        (0..17).map(|n| format!("matches(crm.Name, \"{n}\")")).collect::<Vec<_>>().join(" || "),
+        (0..200).map(|n| format!("fn f{n}() {{}} ")).collect::<String>() + "true",
+        (0..500).map(|n| format!("let v{n} = {n}; ")).collect::<String>() + "true",
+    ];
+    let mut count = 0;
+    for rule in written.chain(long) {
+        let shown: String = rule.chars().take(120).collect();
+        let begun = Instant::now();
+        assert!(compile(&rule).is_err(), "{shown}");
+        // The limits are some 20 ms; the rest is for a busy machine and a debug build.
+        assert!(begun.elapsed() < Duration::from_secs(2), "{shown}: {:?}", begun.elapsed());
+        count += 1;
+    }
+    assert!(count >= 40);
+}
+
+#[test]
+fn a_trap_that_no_trial_finds_fails_alone_and_soon() {
+    let set = set(&[
+        ("a", "crm.Seats > 5"),
+        ("b", "if crm.Seats == 12300 + 45 { loop {} } else { false }"),
+        ("c", "if crm.Seats == 12300 + 45 { let s = \"x\"; loop { s += s; } } else { false }"),
+        ("premium", "!in_segment(\"b\") && !in_segment(\"c\")"),
+    ]);
+    let judge = |seats: i64| {
+        let end_user = EndUser::from([("crm.Seats".to_owned(), toml::Value::Integer(seats))]);
+        set.judge(&Person(&end_user), today())
+    };
+    assert_eq!(judge(6), Judged { members: vec![id("a"), id("premium")], failures: vec![] });
+    let begun = Instant::now();
+    let trapped = judge(12_345);
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert_eq!(trapped.members, [id("a"), id("premium")]);
+    let failures: Vec<_> = trapped.failures.iter().map(|(segment, why)| (segment.as_str(), why.as_str())).collect();
+    assert!(
+        matches!(failures.as_slice(), [("b", loops), ("c", grows)]
+            if loops.starts_with("line 1, column ") && loops.contains("endless loop") && grows.contains("at most 64 KiB")),
+        "{failures:?}"
+    );
+    // Nothing of it is left behind.
+    assert_eq!(judge(6).failures, []);
+}
+
+#[test]
+fn a_script_cannot_change_what_the_next_one_sees() {
+    // Through copies, closures and functions; what the check can see of this it refuses.
+    let meddling = [
+        "let c = crm; c.Seats = 99; c.Type = \"x\"; c.Seats == 99",
+        "let f = |c| { c.Seats = 99; c.Seats == 99 }; f.call(crm)",
+        "fn f(c) { c.Seats = 99; c.clear(); c.len() == 0 } f(crm)",
+        "let c = [crm]; c[0].Seats = 99; c[0].Seats == 99",
+        "let crm = #{ Seats: 99 }; crm.Seats = 98; crm.Seats == 98",
+    ];
+    let end_user = EndUser::from([("crm.Seats".to_owned(), toml::Value::Integer(5))]);
+    for rule in meddling {
+        let set = set(&[("a", rule), ("b", "in_segment(\"a\") && crm.Seats == 5 && crm.Type == ()")]);
+        let judged = set.judge(&Person(&end_user), today());
+        assert_eq!(judged, Judged { members: vec![id("a"), id("b")], failures: vec![] }, "{rule}");
+    }
+}
+
+#[test]
+fn segments_are_judged_after_those_they_ask_about() {
+    let set = set(&[
+        ("a", "in_segment(\"b\") && in_segment(\"c\")"),
+        ("b", "in_segment(\"c\") || crm.Seats == 1"),
+        ("c", "crm.Seats == 2"),
+    ]);
+    let order: Vec<&str> = set.iter().map(|segment| segment.id.as_str()).collect();
+    assert_eq!(order, ["c", "b", "a"]);
+    let members = |seats: i64| {
+        let end_user = EndUser::from([("crm.Seats".to_owned(), toml::Value::Integer(seats))]);
+        set.judge(&Person(&end_user), today()).members
+    };
+    assert_eq!(members(2), [id("a"), id("b"), id("c")]);
+    assert_eq!(members(1), [id("b")]);
+    assert_eq!(members(3), []);
+    assert_eq!(set.reads(), ["crm.Seats".parse().unwrap()]);
+    assert_eq!(set.get(&id("a")).unwrap().depends_on(), [id("b"), id("c")]);
+    assert!(set.get(&id("premium")).is_none());
+}
+
+#[test]
+fn cycles_are_named_at_each_of_their_questions() {
+    let segments = vec![
+        good("a", "in_segment(\"b\")"),
+        good("b", "crm.Seats > 5 &&\n  in_segment(\"c\")"),
+        good("c", "in_segment(\"a\") || in_segment(\"premium\")"),
+        good("premium", "in_segment(\"premium\")"),
+        good("rule", "in_segment(\"a\")"),
+    ];
+    let errors = SegmentSet::new(segments).err().unwrap();
+    let told: Vec<(&str, String)> = errors.iter().map(|(id, error)| (id.as_str(), error.to_string())).collect();
+    let circle = |at: &str, path: &str| format!("{at}: segments ask about each other in a cycle: {path}");
+    assert_eq!(
+        told,
+        [
+            ("a", circle("1:12", "a -> b -> c -> a")),
+            ("b", circle("2:14", "b -> c -> a -> b")),
+            ("c", circle("1:12", "c -> a -> b -> c")),
+            ("premium", circle("1:12", "premium -> premium")),
+        ]
+    );
+}
+
+#[test]
+fn a_segment_knows_what_its_answer_depends_on() {
+    let segment = good("rule", "// Big ones\n// with many seats\ncrm.Seats > 5 && csv_upload[\"Type\"] == \"x\"");
+    assert_eq!((segment.name.as_str(), segment.description.as_str()), ("Big ones", "with many seats"));
+    let reads: Vec<String> = segment.reads().iter().map(ToString::to_string).collect();
+    assert_eq!(reads, ["crm.Seats", "csv_upload.Type"]);
+    assert!(!segment.uses_today());
+    assert_eq!(good("rule", "true").name, "rule");
+    for rule in ["days_since(crm.Signup) > 5", "crm.Signup > today()", "crm.Renewal.days_until() > 5"] {
+        assert!(good("rule", rule).uses_today(), "{rule}");
+    }
+    // Used as a whole, an integration is read as a whole.
+    for rule in ["crm.len() > 3", "fn f(c, n) { c[n] == 1 } f(crm, \"Seats\")", "[crm].len() == 1", "crm == #{}"] {
+        assert_eq!(good("rule", rule).reads().len(), 7, "{rule}");
+    }
+    assert_eq!(good("rule", "fn f(c) { c.Seats > 1 } f(crm)").reads().len(), 1);
+    // A segment that asks about nothing set may still be set by today: the day is that of the caller.
+    let set = set(&[("a", "today() == \"2024-06-15\"")]);
+    assert_eq!(set.judge(&Person(&EndUser::new()), today()).members, [id("a")]);
+    assert_eq!(set.judge(&Person(&EndUser::new()), "2024-06-16".parse().unwrap()).members, []);
 }

@@ -31,12 +31,18 @@ impl Facts for Row {
 pub(super) fn run(script: &Script, inputs: &Inputs, findings: &Findings, schema: &Schema) -> Result<(), Wrong> {
     let today = Date::from_days(20_000).or(Date::from_days(0)).ok_or_else(no_day)?;
     for (number, row) in rows(findings, schema, today).iter().enumerate() {
-        let session = Session::begin(today, Membership::All(number % 2 == 1));
-        let result = script.run(&mut inputs.scope(row), &session, TRIAL_TIME);
+        let attempt = || {
+            let session = Session::begin(today, Membership::All(number % 2 == 1));
+            script.run(&mut inputs.scope(row), &session, TRIAL_TIME)
+        };
+        let result = match attempt() {
+            Err(failure) if failure.kind == FailureKind::Time => attempt(),
+            result => result,
+        };
         match result {
             Err(failure) if failure.kind != FailureKind::Values => {
                 let message = match failure.kind {
-                    FailureKind::Limit => failure.message,
+                    FailureKind::Limit | FailureKind::Time => failure.message,
                     _ => format!("{} (for an end user with {})", failure.message, in_words(row)),
                 };
                 return Err(Wrong::new(failure.at, message));

@@ -88,6 +88,7 @@ pub(super) enum Literal {
     Text(ImmutableString),
     Number(f64),
     Bool(bool),
+    Unit,
     List(Vec<Known>),
 }
 
@@ -165,6 +166,14 @@ impl Wrong {
 /// Judges a comparison (`==`, `<`, an element of a list) of two values.
 pub(super) fn compare(a: &Known, b: &Known) -> Result<(), Wrong> {
     let (left, right) = (a.kinds.without(Kinds::UNIT), b.kinds.without(Kinds::UNIT));
+    for value in [a, b] {
+        if value.kinds == Kinds::UNIT && !matches!(value.literal, Some(Literal::Unit)) {
+            return Err(Wrong::new(
+                value.at,
+                "this gives no value that could be compared: does it change one in place?",
+            ));
+        }
+    }
     // With `()` itself anything may be compared, and of nothing nothing is known.
     if left == Kinds::NEVER || right == Kinds::NEVER {
         return Ok(());
@@ -229,6 +238,9 @@ fn mending(literal: &Known, other: &Known) -> Option<String> {
             name.unwrap_or("x"),
             number_text(*number)
         )),
+        None if literal.name.is_none() && literal.kinds.within(Kinds::NUMBER) && other.kinds == Kinds::DATE => {
+            Some("a date is written in quotes: \"2024-12-31\"".to_owned())
+        }
         Some(Literal::Bool(flag)) if other.kinds == Kinds::STRING => {
             Some(format!("booleans arrive as texts: write \"{flag}\" in quotes"))
         }

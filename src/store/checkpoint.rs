@@ -97,6 +97,41 @@ struct Held {
     listed: bool,
 }
 
+/// The pieces as they were read, in one buffer.
+#[derive(Default)]
+pub(super) struct Staged {
+    bytes: Vec<u8>,
+    /// Each piece's key, and where it ends in the buffer.
+    ends: Vec<(PieceKey, usize)>,
+}
+
+impl Staged {
+    /// Reads every piece that stands for the state, and proves them all.
+    pub(super) fn read(shelf: &mut Shelf, tree: &Tree) -> Result<Self, StoreError> {
+        let mut staged = Self::default();
+        shelf.read(tree, |key, bytes| {
+            staged.bytes.extend_from_slice(bytes);
+            staged.ends.push((key, staged.bytes.len()));
+            Ok(())
+        })?;
+        Ok(staged)
+    }
+    pub(super) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+    pub(super) fn each(
+        &self,
+        mut each: impl FnMut(PieceKey, &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut start = 0;
+        self.ends.iter().try_for_each(|(key, end)| {
+            let bytes = self.bytes.get(start..*end).unwrap_or_default();
+            start = *end;
+            each(*key, bytes)
+        })
+    }
+}
+
 /// What is known of the pieces on disk.
 #[derive(Default)]
 pub(super) struct Shelf {

@@ -51,7 +51,7 @@ pub use entry::{Cell, ColumnNo, Entry, Op, RowNo, SystemNo, Table};
 pub use error::StoreError;
 pub use records::KeyValue;
 
-use checkpoint::{Manifest, Shelf};
+use checkpoint::{Manifest, Shelf, Staged};
 use fence::fenced;
 use journal::End;
 use seal::{Seal, Sealed};
@@ -73,6 +73,8 @@ pub struct Store {
     /// The last entry's number, for whoever must not wait for a commit.
     last: AtomicU64,
     shelf: Mutex<Shelf>,
+    /// The pieces that opening read, until they are asked for.
+    staged: Mutex<Option<Staged>>,
     failure: OnceLock<String>,
     _lock: File,
 }
@@ -94,7 +96,7 @@ struct Tail {
 
 impl Store {
     /// Opens the store in a folder, or makes one there. It never panics, and never opens a store that lacks anything
-    /// that was acknowledged; that its pieces are whole is proven when [`Store::pieces`] reads them.
+    /// that was acknowledged.
     ///
     /// # Errors
     /// [`StoreError::Locked`], [`StoreError::Damaged`], [`StoreError::TooNew`], or what the file system answered.
@@ -107,6 +109,7 @@ impl Store {
             last: AtomicU64::new(opened.end.number),
             tail: Mutex::new(Tail { end: opened.end, seal: opened.seal }),
             shelf: Mutex::new(opened.shelf),
+            staged: Mutex::new(Some(opened.staged)),
             failure: OnceLock::new(),
             _lock: opened.lock,
         })
@@ -143,7 +146,12 @@ impl Store {
         &self,
         mut each: impl FnMut(PieceKey, T) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let read = self.shelf.lock().read(&self.tables.pieces, |key, bytes| each(key, decode(bytes)?));
+        let mut decoded = |key, bytes: &[u8]| each(key, decode(bytes)?);
+        let staged = self.staged.lock().take();
+        let read = match staged {
+            Some(staged) => staged.each(&mut decoded),
+            None => self.shelf.lock().read(&self.tables.pieces, decoded),
+        };
         read.map_err(|error| error.in_folder(&self.folder))
     }
 

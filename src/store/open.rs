@@ -1,7 +1,7 @@
 //! Opening: the one place that decides whether what is on disk is all that was acknowledged.
 //!
 //! In order: the lock, the seal, sled's left-overs, sled itself, the manifest against the seal, the journal's chain
-//! against manifest and seal, the records against the journal. Pieces are proven when they are read. Nothing is written
+//! against manifest and seal, the records against the journal, the pieces against the manifest. Nothing is written
 //! that could make a damaged store look whole: the seal moves only after everything was proven, so a store that is
 //! refused once stays refused. (sled itself cuts its file where it can't read on; that is why a backup is the remedy.)
 
@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::checkpoint::{Manifest, Shelf};
+use super::checkpoint::{Manifest, Shelf, Staged};
 use super::error::UNKNOWN;
 use super::fence::{self, fenced};
 use super::journal::{self, End};
@@ -31,6 +31,7 @@ pub(super) struct Opened {
     pub(super) seal: Seal,
     pub(super) end: End,
     pub(super) shelf: Shelf,
+    pub(super) staged: Staged,
 }
 
 /// Opens or creates the store in a folder.
@@ -61,14 +62,24 @@ pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, StoreErro
     if !filled {
         make_durable(folder, &place, &tables, &data).map_err(|error| StoreError::io("making the store", error))?;
     }
-    let shelf = Shelf::of(load_manifest(&tables, seal.now())?)?;
+    let mut shelf = Shelf::of(load_manifest(&tables, seal.now())?)?;
     let end = prove_journal(&tables, &shelf, seal.now())?;
+    let staged = Staged::read(&mut shelf, &tables.pieces)?;
     let mut seal = seal;
     let now = Sealed { entry: end.number, sum: end.sum, checkpoint: shelf.checkpoint };
     if now != seal.now() {
         seal.write(now, true).map_err(|error| StoreError::io("writing the seal", error))?;
     }
-    Ok(Opened { tables, data, lock, seal, end, shelf })
+    let tables = if staged.is_empty() { tables } else { reopen(tables, folder, &place, options)? };
+    Ok(Opened { tables, data, lock, seal, end, shelf, staged })
+}
+
+/// Closes sled and opens it once more: it keeps every page that it has read, whatever its cache may hold, and reading
+/// all pieces has made it keep a copy of them all. The folder stays locked meanwhile.
+fn reopen(tables: Tables, folder: &Path, place: &Path, options: &Options) -> Result<Tables, StoreError> {
+    fenced("closing the store", || tables.db.flush())?;
+    drop(tables);
+    self::tables(folder, place, options)
 }
 
 /// Takes the folder for this process, and says so in `lock`.

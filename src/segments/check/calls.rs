@@ -4,10 +4,11 @@
 
 use rhai::{Expr, FnCallExpr, FnPtr, Position};
 
-use super::{Check, Function};
+use super::Check;
+use super::survey::Function;
 use crate::model::SegmentId;
 use crate::segments::language::{FORBIDDEN, REMOVED, WITHOUT_CLOSURE, language};
-use crate::segments::signatures::{changes_in_place, check_native, native_gives, own, wrong_count};
+use crate::segments::signatures::{changes_in_place, check_native, elsewhere, native_gives, own, wrong_count};
 use crate::segments::typing::{Kinds, Known, Literal, Wrong, compare, date_literal, nearest};
 use crate::segments::{limits, patterns};
 
@@ -21,6 +22,7 @@ impl<'a> Check<'a> {
         if call.capture_parent_scope {
             let message = format!("`{}!(…)` is not available in rules: pass in what the function needs", call.name);
             self.wrong(Wrong::new(at, message));
+            return Known::any(at);
         }
         // A closure that captures variables is made by a call that Rhai adds.
         if call.name == "curry"
@@ -52,18 +54,18 @@ impl<'a> Check<'a> {
         }
         self.use_whole(&arguments);
         let kinds = if name == "contains" {
-            self.contains(&arguments, at)
+            self.contains(&arguments, method, at)
         } else if let Some(signature) = own(name) {
-            self.own(name, signature.parameters, &arguments, at);
+            self.own(name, signature.parameters, &arguments, method, at);
             signature.gives
         } else if !language().overloads(name).is_empty() && !REMOVED.contains(&name) && !FORBIDDEN.contains(&name) {
-            self.native(name, &arguments, at);
+            self.native(name, &arguments, method, at);
             native_gives(name, &arguments)
         } else if counts.is_empty() {
             self.unknown_function(name, &arguments, method, at);
             Kinds::ANY
         } else {
-            self.wrong(wrong_count(name, given, &counts, at));
+            self.wrong(wrong_count(name, given, &counts, false, at));
             Kinds::ANY
         };
         Known::of(kinds, at)
@@ -120,17 +122,7 @@ impl<'a> Check<'a> {
             return self.wrong(Wrong::new(at, message));
         }
         let scripted = self.functions.iter().map(|function| function.name.as_str());
-        let near = nearest(name, language().names().chain(scripted)).or(match name {
-            "startsWith" => Some("starts_with"),
-            "endsWith" => Some("ends_with"),
-            "length" | "size" => Some("len"),
-            "now" => Some("today"),
-            "toLowerCase" | "lowercase" => Some("lower"),
-            "includes" => Some("contains"),
-            "exists" | "has" => Some("is_set"),
-            "segment" => Some("in_segment"),
-            _ => None,
-        });
+        let near = nearest(name, language().names().chain(scripted)).or(elsewhere(name));
         let wrong = Wrong::new(at, format!("there is no function `{name}`"));
         self.wrong(match near {
             Some(near) => wrong.hint(format!("did you mean `{near}`?")),
@@ -140,10 +132,10 @@ impl<'a> Check<'a> {
 
     // ---- the rules' own functions ----
 
-    fn own(&mut self, name: &str, parameters: &[(Kinds, &str)], arguments: &[Known], at: Position) {
+    fn own(&mut self, name: &str, parameters: &[(Kinds, &str)], arguments: &[Known], method: bool, at: Position) {
         self.findings.uses_today |= matches!(name, "today" | "days_since" | "days_until");
         if parameters.len() != arguments.len() {
-            return self.wrong(wrong_count(name, arguments.len(), &[parameters.len()], at));
+            return self.wrong(wrong_count(name, arguments.len(), &[parameters.len()], method, at));
         }
         let before = self.findings.wrong.len();
         for ((wanted, word), known) in parameters.iter().zip(arguments) {
@@ -212,9 +204,9 @@ impl<'a> Check<'a> {
     }
 
     /// `contains(where, what)`, and `what in where`, which is the same.
-    fn contains(&mut self, arguments: &[Known], at: Position) -> Kinds {
+    fn contains(&mut self, arguments: &[Known], method: bool, at: Position) -> Kinds {
         let [container, item] = arguments else {
-            self.wrong(wrong_count("contains", arguments.len(), &[2], at));
+            self.wrong(wrong_count("contains", arguments.len(), &[2], method, at));
             return Kinds::BOOL;
         };
         let kinds = container.kinds.without(Kinds::UNIT);
@@ -249,9 +241,9 @@ impl<'a> Check<'a> {
 
     // ---- Rhai's functions ----
 
-    fn native(&mut self, name: &str, arguments: &[Known], at: Position) {
+    fn native(&mut self, name: &str, arguments: &[Known], method: bool, at: Position) {
         let [object, rest @ ..] = arguments else {
-            return self.judge(check_native(name, arguments, at));
+            return self.judge(check_native(name, arguments, method, at));
         };
         if WITHOUT_CLOSURE.contains(&name) && !rest.is_empty() {
             let wrong = Wrong::new(at, format!("`{name}` with a function is not available in rules"));
@@ -265,7 +257,7 @@ impl<'a> Check<'a> {
         }
         // The kinds of an integration's map are not those of its values.
         if arguments.iter().all(|known| known.kinds != Kinds::OTHER) {
-            self.judge(check_native(name, arguments, at));
+            self.judge(check_native(name, arguments, method, at));
         }
     }
 
