@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::model::{IdError, IntegrationId, SegmentId};
+use crate::segments::is_reserved;
 
 /// The settings' file name.
 const SYSTEM: &str = "system.toml";
@@ -17,14 +18,6 @@ const SEGMENTS: (&str, &str) = ("segments", ".rhai");
 
 /// The folders that a system's folder may hold.
 pub(super) const FOLDERS: [&str; 2] = [INTEGRATIONS.0, SEGMENTS.0];
-
-/// Words that Rhai keeps for itself. An integration is a variable in the rules, so its id can't be one of them; an
-/// attribute can (`crm["default"]`), and so can a segment (`in_segment("default")`).
-const RESERVED: &str = "\
-    as async await break call case catch const continue curry debug default do else eval export false fn for \
-    go goto if import in is is_def_fn is_def_var is_shared let loop match module new nil null package print \
-    private protected public return shared spawn static super switch sync this thread throw true try type_of \
-    until use var void while with yield";
 
 /// A rule file's place within its system.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,10 +93,12 @@ impl FromStr for RulePath {
         };
         if folder == INTEGRATIONS.0 {
             let id = stem(INTEGRATIONS)?;
-            if RESERVED.split_whitespace().any(|word| word == id) {
-                return Err(RulePathError::Reserved(id.to_owned()));
+            let id = IntegrationId::new(id)?;
+            // An integration is a variable in the rules; an attribute or a segment may be called as Rhai likes.
+            if is_reserved(id.as_str()) {
+                return Err(RulePathError::Reserved(id.to_string()));
             }
-            Ok(Self::Integration(IntegrationId::new(id)?))
+            Ok(Self::Integration(id))
         } else if folder == SEGMENTS.0 {
             Ok(Self::Segment(SegmentId::new(stem(SEGMENTS)?)?))
         } else {
@@ -152,7 +147,7 @@ mod tests {
 
     #[test]
     fn an_integration_id_that_rhai_reserves_is_refused_with_a_suggestion() {
-        for word in RESERVED.split_whitespace() {
+        for word in ["new", "default", "import", "call", "this", "fn", "let", "in", "eval", "switch", "thread"] {
             let error = format!("integrations/{word}.toml").parse::<RulePath>().unwrap_err();
             assert_eq!(error, RulePathError::Reserved(word.to_owned()));
             let suggested = format!("integrations/{word}_crm.toml");

@@ -109,7 +109,7 @@ impl Store {
             last: AtomicU64::new(opened.end.number),
             tail: Mutex::new(Tail { end: opened.end, seal: opened.seal }),
             shelf: Mutex::new(opened.shelf),
-            staged: Mutex::new(Some(opened.staged)),
+            staged: Mutex::new(Some(opened.staged).filter(|staged| !staged.is_empty())),
             failure: OnceLock::new(),
             _lock: opened.lock,
         })
@@ -220,7 +220,10 @@ impl Store {
     /// the first to be dropped.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint<'_> {
-        Checkpoint::new(self, self.shelf.lock())
+        let shelf = self.shelf.lock();
+        // What opening read is about to be replaced.
+        drop(self.staged.lock().take());
+        Checkpoint::new(self, shelf)
     }
 
     /// A record's value.

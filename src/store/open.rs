@@ -79,7 +79,7 @@ pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, StoreErro
 fn reopen(tables: Tables, folder: &Path, place: &Path, options: &Options) -> Result<Tables, StoreError> {
     fenced("closing the store", || tables.db.flush())?;
     drop(tables);
-    self::tables(folder, place, options)
+    patiently(|| self::tables(folder, place, options))
 }
 
 /// Takes the folder for this process, and says so in `lock`.
@@ -108,7 +108,7 @@ fn patiently<T>(attempt: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreE
     let begun = Instant::now();
     loop {
         match attempt() {
-            Err(StoreError::Locked { .. }) if begun.elapsed() < PATIENCE => std::thread::sleep(PATIENCE / 20),
+            Err(StoreError::Locked { .. }) if begun.elapsed() < PATIENCE => std::thread::sleep(PATIENCE / 100),
             other => return other,
         }
     }
