@@ -6,9 +6,9 @@
 //!                              checkpoint ◄──┴── changed columns ◄─┘
 //! ```
 //!
-//! - [`snapshot`] is what readers see: typed columns in chunks, copied on write, behind one `ArcSwap`.
-//! - [`writer`] is the one thread that changes anything; [`plan`] decides what, [`state`] does it.
-//! - [`checkpoint`] writes changed columns and loads them.
+//! - `snapshot` is what readers see: typed columns in chunks, copied on write, behind one `ArcSwap`.
+//! - `writer` is the one thread that changes anything; `plan` decides what, `state` does it.
+//! - `checkpoint` writes changed columns and loads them.
 //!
 //! Refuses to know of HTTP, of files of rules beyond their types, and of how the store keeps what it is given.
 

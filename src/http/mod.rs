@@ -2,8 +2,8 @@
 //!
 //! | file | owns |
 //! | --- | --- |
-//! | [`router`] | the whole route table, and the OpenAPI document that follows from it |
-//! | [`server`] | connections: accepting, limits, deadlines, the graceful stop |
+//! | `router` | the whole route table, and the OpenAPI document that follows from it |
+//! | `server` | connections: accepting, limits, deadlines, the graceful stop |
 //! | `edge` | what every request goes through: id, deadline, panics, headers, metrics, access log |
 //! | `auth` | who asks and whether they may; no handler reaches a service but through it |
 //! | `body`, `page`, `rate` | request bodies, paging, `updates_per_second` |
