@@ -2,13 +2,13 @@
 //!
 //! Knows nothing of routes. Why not `axum::serve`: it sets no timer, so a client that sends half a header holds its
 //! connection for ever. Invariants: a connection that makes no progress ends; an error of `accept` neither ends the
-//! loop nor spins it; after the stop was asked for, the function returns within [`Timing::drain`].
+//! loop nor spins it; after the stop was asked for, the function returns within `Timing::drain`.
 //!
 //! | a client that | is cut off after |
 //! | --- | --- |
-//! | sends nothing, or its header slowly, or leaves a kept-alive connection idle | [`Timing::header`] |
-//! | sends its body slowly | [`body::DEADLINE`](super::body::DEADLINE) |
-//! | does not read its answer | [`Timing::write_stall`] |
+//! | sends nothing, or its header slowly, or leaves a kept-alive connection idle | `Timing::header` |
+//! | sends its body slowly | `body::DEADLINE` |
+//! | does not read its answer | `Timing::write_stall` |
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -5,7 +5,7 @@
 //! way of a call writes to disk. Invariants: at most [`KEPT`] calls an integration, at most [`MAX_ERRORS`] errors a call;
 //! never a value that was sent, so errors are kept as place and code, and what they mean is looked up from the code.
 //!
-//! **Stored form.** An integration's log is a run of pages of at most some [`PAGE_BYTES`] (the store likes small
+//! **Stored form.** An integration's log is a run of pages of at most some `PAGE_BYTES` (the store likes small
 //! values), under the keys `<system>/<integration>/<page>`, the page number in four digits, oldest calls first. A page
 //! is a version byte (1) and a JSON array of calls.
 
