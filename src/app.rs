@@ -58,6 +58,7 @@ impl Parts {
     fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let store = Store::open(&config.storage.path, &Options { cache_mib: config.storage.cache_mib })?;
         let engine = Engine::start(store, clock.clone(), &EngineOptions { min_free_mib: config.storage.min_free_mib })?;
+        crate::memory::give_back();
         let calls = Arc::new(CallLog::default());
         calls.restore(engine.store().records(Table::Calls)?);
         Ok(Self { config, clock, engine, calls })

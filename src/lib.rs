@@ -18,6 +18,7 @@ pub mod config;
 pub mod engine;
 pub mod http;
 pub mod intake;
+pub mod memory;
 pub mod model;
 pub mod ruleset;
 pub mod segments;

@@ -11,7 +11,7 @@
 //! the checkpoint after it; pieces that it does not list are left-overs of an unfinished checkpoint or of an unfinished
 //! removal, and are neither read nor kept. Nothing is removed before the new manifest is durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use parking_lot::MutexGuard;
 use serde::de::DeserializeOwned;
@@ -97,11 +97,17 @@ struct Held {
     listed: bool,
 }
 
-/// The pieces as they were read, in one buffer.
+/// Bytes of a block of staged pieces, about: large enough to be given back whole.
+const BLOCK: usize = 4 << 20;
+
+/// The pieces as they were read, in blocks that are freed one by one as they are used.
 #[derive(Default)]
-pub(super) struct Staged {
+pub(super) struct Staged(VecDeque<Block>);
+
+#[derive(Default)]
+struct Block {
     bytes: Vec<u8>,
-    /// Each piece's key, and where it ends in the buffer.
+    /// Each piece's key, and where it ends in the bytes.
     ends: Vec<(PieceKey, usize)>,
 }
 
@@ -110,24 +116,34 @@ impl Staged {
     pub(super) fn read(shelf: &mut Shelf, tree: &Tree) -> Result<Self, StoreError> {
         let mut staged = Self::default();
         shelf.read(tree, |key, bytes| {
-            staged.bytes.extend_from_slice(bytes);
-            staged.ends.push((key, staged.bytes.len()));
+            staged.add(key, bytes);
             Ok(())
         })?;
         Ok(staged)
     }
+    fn add(&mut self, key: PieceKey, bytes: &[u8]) {
+        if self.0.back().is_none_or(|block| block.bytes.len() + bytes.len() > BLOCK) {
+            self.0.push_back(Block { bytes: Vec::with_capacity(BLOCK), ends: Vec::new() });
+        }
+        if let Some(block) = self.0.back_mut() {
+            block.bytes.extend_from_slice(bytes);
+            block.ends.push((key, block.bytes.len()));
+        }
+    }
     pub(super) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.0.is_empty()
     }
     pub(super) fn each(
-        &self,
+        self,
         mut each: impl FnMut(PieceKey, &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut start = 0;
-        self.ends.iter().try_for_each(|(key, end)| {
-            let bytes = self.bytes.get(start..*end).unwrap_or_default();
-            start = *end;
-            each(*key, bytes)
+        self.0.into_iter().try_for_each(|block| {
+            let mut start = 0;
+            block.ends.iter().try_for_each(|(key, end)| {
+                let bytes = block.bytes.get(start..*end).unwrap_or_default();
+                start = *end;
+                each(*key, bytes)
+            })
         })
     }
 }

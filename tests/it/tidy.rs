@@ -19,6 +19,7 @@ const FLOORS: &[&str] = &[
     "config",
     "telemetry",
     "clock",
+    "memory",
     "model",
 ];
 
