@@ -6,15 +6,21 @@ cli() {
   redis-cli -p "$REDIS_PORT" "$@"
 }
 
-redis_start() {
-  mkdir -p "$PEERS/redis"
+redis_launch() {
   redis-server --port "$REDIS_PORT" --bind 127.0.0.1 --dir "$PEERS/redis" --save '' --appendonly yes \
     --appendfsync always --auto-aof-rewrite-percentage 0 --daemonize no --loglevel warning > "$PEERS/redis.log" 2>&1 &
   echo $! > "$PEERS/redis.pid"
+}
+
+# A server that was just killed may hold its port a moment longer: the next one then ends at once, and is tried again.
+redis_start() {
+  mkdir -p "$PEERS/redis"
+  redis_launch
   local tries=0
   until [ "$(cli ping 2> /dev/null)" = PONG ]; do
     tries=$((tries + 1))
-    [ $tries -lt 12000 ] || { echo "Redis does not start; see $PEERS/redis.log" >&2; return 1; }
+    [ $tries -lt 3000 ] || { echo "Redis does not start; see $PEERS/redis.log" >&2; return 1; }
+    kill -0 "$(cat "$PEERS/redis.pid")" 2> /dev/null || redis_launch
     sleep 0.01
   done
 }
