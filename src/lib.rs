@@ -20,6 +20,7 @@ pub mod http;
 pub mod intake;
 pub mod memory;
 pub mod model;
+pub mod predicate;
 pub mod ruleset;
 pub mod segments;
 pub mod store;

@@ -16,7 +16,8 @@ use rhai::{AST, ASTFlags, BinaryExpr, Expr, FnPtr, ImmutableString, Position, St
 use super::Schema;
 use super::typing::{Kinds, Known, Wrong};
 use crate::model::{AttributeId, AttributeName, IntegrationId, SegmentId};
-use survey::{Function, changed_names, functions_of, root_name};
+pub(super) use survey::{Function, functions_of};
+use survey::{changed_names, root_name};
 
 /// What the check found out about a rule.
 #[derive(Debug, Default)]

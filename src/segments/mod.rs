@@ -1,12 +1,14 @@
 //! Segment rules: from the text of a `.rhai` file to "is this end user in it?".
 //!
 //! Sole user of Rhai. A rule is parsed, checked against the attributes that the system declares (`check`), tried on
-//! made-up end users (`trial`), and then runs as a script (`script`), all segments of a system together (`set`). How
-//! a rule runs is private to [`Segment`], so that another way than the script can stand beside it. Knows nothing of
+//! made-up end users (`trial`), and made a condition where it is one (`lower`); else it runs as a script (`script`). All
+//! segments of a system are judged together (`set`). Both ways give the same answer for every end user. Knows nothing of
 //! files, stores or HTTP. Invariants: no rule, however written, takes more than its limits (`limits`) of time, memory
 //! or stack, or reaches anything outside; a rule that fails for an end user leaves that end user out of the segment
 //! and says why.
 
+#[cfg(test)]
+mod agreement;
 mod check;
 mod evaluation;
 mod functions;
@@ -14,6 +16,7 @@ mod guards;
 mod header;
 mod language;
 mod limits;
+mod lower;
 mod messages;
 mod missing;
 mod patterns;
@@ -35,6 +38,7 @@ pub use language::is_reserved;
 pub use set::{Judged, SegmentSet};
 
 use crate::model::{AttributeId, AttributeName, AttributeType, IntegrationId, SegmentId, Value};
+use crate::predicate::Condition;
 use messages::Failure;
 use script::{Inputs, Script};
 use typing::Wrong;
@@ -114,6 +118,8 @@ pub struct Segment {
     /// The rule as written.
     pub text: Arc<str>,
     script: Script,
+    /// What the rule is as a condition, or why it runs as a script.
+    lowered: Arc<Result<Condition, String>>,
     reads: Arc<[AttributeId]>,
     integrations: Arc<[IntegrationId]>,
     asks: Arc<[Ask]>,
@@ -142,6 +148,10 @@ impl Segment {
             errors.dedup();
             return Err(errors);
         }
+        let lowered = lower::lower(&ast, schema).map_err(|reason| match line_and_column(reason.at) {
+            (0, _) => reason.why,
+            (line, column) => format!("{} (line {line}, column {column})", reason.why),
+        });
         // What is optimized is what runs, so it is also what is tried.
         let ast = engine.optimize_ast(&Scope::new(), ast, OptimizationLevel::Simple);
         let script = Script::new(ast, findings.result_at);
@@ -158,12 +168,21 @@ impl Segment {
             description,
             text: Arc::from(text),
             script,
+            lowered: Arc::new(lowered),
             reads: findings.reads.iter().cloned().collect(),
             integrations: findings.integrations.iter().cloned().collect(),
             asks: asks.collect(),
             depends_on: findings.asks.keys().cloned().collect(),
             uses_today: findings.uses_today,
         })
+    }
+
+    /// The rule as a condition over the index; `Err` says why it runs as a script per end user instead.
+    ///
+    /// # Errors
+    /// The reason, with its place.
+    pub fn condition(&self) -> Result<&Condition, &str> {
+        self.lowered.as_ref().as_ref().map_err(String::as_str)
     }
 
     /// The attributes that the rule may read, without repeats.

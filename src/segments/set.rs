@@ -8,7 +8,8 @@ use super::evaluation::{Membership, Session};
 use super::limits::RUN_TIME;
 use super::script::Inputs;
 use super::{Facts, RuleError, Segment};
-use crate::model::{AttributeId, Date, SegmentId};
+use crate::model::{AttributeId, Date, SegmentId, Value};
+use crate::predicate::Slotted;
 
 /// A system's segments in an order in which each comes after those that it asks about.
 #[derive(Default)]
@@ -17,6 +18,8 @@ pub struct SegmentSet {
     segments: Vec<Segment>,
     /// Where each id stands in that order; also the ids in alphabetical order.
     places: Arc<BTreeMap<SegmentId, usize>>,
+    /// Each segment's condition, over the slots of `reads`; none for one that runs as a script.
+    conditions: Vec<Option<Slotted>>,
     inputs: Inputs,
     reads: Vec<AttributeId>,
 }
@@ -51,13 +54,15 @@ impl SegmentSet {
         }
         let reads: BTreeSet<AttributeId> = order.iter().flat_map(|segment| segment.reads().iter().cloned()).collect();
         let integrations = order.iter().flat_map(|segment| segment.integrations.iter().cloned()).collect();
-        let places = order.iter().enumerate().map(|(place, segment)| (segment.id.clone(), place)).collect();
-        Ok(Self {
-            inputs: Inputs::new(&integrations, &reads),
-            places: Arc::new(places),
-            reads: reads.into_iter().collect(),
-            segments: order,
-        })
+        let places: BTreeMap<SegmentId, usize> =
+            order.iter().enumerate().map(|(place, segment)| (segment.id.clone(), place)).collect();
+        let inputs = Inputs::new(&integrations, &reads);
+        let reads: Vec<AttributeId> = reads.into_iter().collect();
+        let slot_of = |id: &AttributeId| reads.binary_search(id).unwrap_or(usize::MAX);
+        let place_of = |id: &SegmentId| places.get(id).copied().unwrap_or(usize::MAX);
+        let slotted = |segment: &Segment| Some(Slotted::new(segment.condition().ok()?, &slot_of, &place_of));
+        let conditions = order.iter().map(slotted).collect();
+        Ok(Self { conditions, inputs, places: Arc::new(places), reads, segments: order })
     }
 
     /// The segments, each after those that it asks about.
@@ -96,22 +101,58 @@ impl SegmentSet {
         if self.segments.is_empty() {
             return Judged::default();
         }
-        let mut scope = self.inputs.scope(facts);
-        let members = Membership::Known(Arc::clone(&self.places), vec![false; self.segments.len()]);
-        let session = Session::begin(today, members);
+        let values: Vec<Option<Value>> = self.reads.iter().map(|id| facts.value(id)).collect();
+        let mut members = vec![false; self.segments.len()];
+        let mut scripts = None;
         let mut failures = Vec::new();
-        for (place, segment) in self.segments.iter().enumerate() {
-            match segment.script.run(&mut scope, &session, RUN_TIME) {
-                Ok(member) => session.set_member(place, member),
-                Err(failure) => failures.push((segment.id.clone(), failure.to_string())),
+        for (place, (segment, condition)) in self.segments.iter().zip(&self.conditions).enumerate() {
+            let verdict = match condition {
+                Some(condition) => {
+                    let member = condition.holds(&values, &members, today);
+                    #[cfg(test)]
+                    self.assert_script_agrees(segment, member, facts, &members, today);
+                    Ok(member)
+                }
+                None => {
+                    let (scope, session) = scripts.get_or_insert_with(|| {
+                        let known = Membership::Known(Arc::clone(&self.places), members.clone());
+                        (self.inputs.scope(facts), Session::begin(today, known))
+                    });
+                    segment.script.run(scope, session, RUN_TIME)
+                }
+            };
+            let member = verdict.unwrap_or_else(|failure| {
+                failures.push((segment.id.clone(), failure.to_string()));
+                false
+            });
+            if let Some(known) = members.get_mut(place) {
+                *known = member;
+            }
+            if let Some((_, session)) = &scripts {
+                session.set_member(place, member);
             }
         }
-        let members = session.end();
+        if let Some((_, session)) = scripts {
+            session.end();
+        }
         let is_member = |place: &usize| members.get(*place).copied().unwrap_or(false);
         failures.sort();
         Judged {
             members: self.places.iter().filter(|(_, place)| is_member(place)).map(|(id, _)| id.clone()).collect(),
             failures,
+        }
+    }
+}
+
+#[cfg(test)]
+impl SegmentSet {
+    /// Every test that judges anything also holds that both ways to run a rule agree.
+    fn assert_script_agrees(&self, segment: &Segment, member: bool, facts: &dyn Facts, members: &[bool], today: Date) {
+        let session = Session::begin(today, Membership::Known(Arc::clone(&self.places), members.to_vec()));
+        let verdict = segment.script.run(&mut self.inputs.scope(facts), &session, RUN_TIME);
+        session.end();
+        if let Ok(verdict) = verdict {
+            assert_eq!(member, verdict, "as a condition and as a script: {}\n{:?}", segment.text, segment.condition());
         }
     }
 }

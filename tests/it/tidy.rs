@@ -15,6 +15,7 @@ const FLOORS: &[&str] = &[
     "engine",
     "ruleset",
     "segments",
+    "predicate",
     "store",
     "config",
     "telemetry",

@@ -10,14 +10,14 @@ use crate::segments::language::language;
 use crate::segments::signatures::{changes_in_place, own};
 
 /// A function or closure of the rule.
-pub(super) struct Function {
-    pub(super) name: String,
-    pub(super) parameters: Vec<String>,
-    pub(super) body: Vec<Stmt>,
+pub(in crate::segments) struct Function {
+    pub(in crate::segments) name: String,
+    pub(in crate::segments) parameters: Vec<String>,
+    pub(in crate::segments) body: Vec<Stmt>,
 }
 
 /// Rhai shows the bodies of functions to a walk only, hence the tree with but one function in it, and the copy.
-pub(super) fn functions_of(ast: &AST) -> Vec<Function> {
+pub(in crate::segments) fn functions_of(ast: &AST) -> Vec<Function> {
     let one = |definition: &ScriptFuncDef| {
         let mut body = Vec::new();
         let mut alone = ast.clone_functions_only();

@@ -1,0 +1,192 @@
+//! Tests of one value: all positive, each false for a missing value; a negative is [`super::Condition::Not`].
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use regex::Regex;
+
+use crate::model::{Date, Value};
+
+/// Largest compiled pattern, in bytes.
+const PATTERN_BYTES: usize = 1 << 20;
+
+/// A test of an attribute's value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// There is a value.
+    IsSet,
+    /// A test of a String.
+    Text(TextTest),
+    /// A test of a Number.
+    Number(NumberTest),
+    /// A test of a Date.
+    Date(DateTest),
+}
+
+/// A test of a String.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextTest {
+    /// What is looked for.
+    pub found: TextMatch,
+    /// The value is made lower case first; what is looked for is taken as it is.
+    pub lowered: bool,
+}
+
+/// What is looked for in a String.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TextMatch {
+    /// It is one of these texts, sorted.
+    OneOf(Vec<Arc<str>>),
+    /// It contains the text.
+    Contains(Arc<str>),
+    /// It begins with the text.
+    StartsWith(Arc<str>),
+    /// It ends with the text.
+    EndsWith(Arc<str>),
+    /// The pattern matches somewhere in it.
+    Matches(Pattern),
+}
+
+/// A regular expression, equal to another by its source.
+#[derive(Debug, Clone)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles a pattern of the `regex` crate's dialect.
+    ///
+    /// # Errors
+    /// The crate's own message for a bad or too large pattern.
+    pub fn new(source: &str) -> Result<Self, String> {
+        let built = regex::RegexBuilder::new(source).size_limit(PATTERN_BYTES).build();
+        built.map(Self).map_err(|error| error.to_string())
+    }
+    /// Whether it matches somewhere in the text.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+    /// Its source.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+/// From where to where, either end open, in or out.
+pub type Span<T> = (Bound<T>, Bound<T>);
+
+/// A test of a Number.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NumberTest {
+    /// Within the span.
+    Within(Span<f64>),
+    /// One of these, sorted.
+    OneOf(Vec<f64>),
+}
+
+/// A day that a Date is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateBound {
+    /// That day, as days since 1970-01-01.
+    Day(i64),
+    /// So many days after today (negative: before).
+    Today(i64),
+}
+
+impl DateBound {
+    /// The day meant, as days since 1970-01-01; it may lie outside the years that a Date can hold.
+    #[must_use]
+    pub fn on(self, today: Date) -> i64 {
+        match self {
+            Self::Day(day) => day,
+            Self::Today(offset) => i64::from(today.days()).saturating_add(offset),
+        }
+    }
+}
+
+/// A test of a Date.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DateTest {
+    /// Between the two days, both in; `None`: open.
+    Within(Option<DateBound>, Option<DateBound>),
+    /// One of these days.
+    OneOf(Vec<DateBound>),
+}
+
+impl DateTest {
+    /// First and last day of a [`DateTest::Within`] on a day.
+    #[must_use]
+    pub fn range(low: Option<DateBound>, high: Option<DateBound>, today: Date) -> (i64, i64) {
+        (low.map_or(i64::MIN, |bound| bound.on(today)), high.map_or(i64::MAX, |bound| bound.on(today)))
+    }
+}
+
+impl TextTest {
+    /// Whether the text passes.
+    #[must_use]
+    pub fn passes(&self, value: &str) -> bool {
+        let lowered;
+        let value = if self.lowered {
+            lowered = value.to_lowercase();
+            lowered.as_str()
+        } else {
+            value
+        };
+        match &self.found {
+            TextMatch::OneOf(texts) => texts.binary_search_by(|text| text.as_ref().cmp(value)).is_ok(),
+            TextMatch::Contains(text) => value.contains(text.as_ref()),
+            TextMatch::StartsWith(text) => value.starts_with(text.as_ref()),
+            TextMatch::EndsWith(text) => value.ends_with(text.as_ref()),
+            TextMatch::Matches(pattern) => pattern.is_match(value),
+        }
+    }
+}
+
+impl NumberTest {
+    /// Whether the number passes.
+    #[must_use]
+    pub fn passes(&self, value: f64) -> bool {
+        match self {
+            Self::Within(span) => std::ops::RangeBounds::contains(span, &value),
+            Self::OneOf(numbers) => numbers.contains(&value),
+        }
+    }
+}
+
+impl Test {
+    /// Whether a value that is there passes on a day.
+    #[must_use]
+    pub fn passes(&self, value: &Value, today: Date) -> bool {
+        match (self, value) {
+            (Self::IsSet, _) => true,
+            (Self::Text(test), Value::String(text)) => test.passes(text),
+            (Self::Number(test), Value::Number(number)) => test.passes(*number),
+            (Self::Date(test), Value::Date(date)) => {
+                let day = i64::from(date.days());
+                match test {
+                    DateTest::Within(low, high) => {
+                        let (low, high) = DateTest::range(*low, *high, today);
+                        low <= day && day <= high
+                    }
+                    DateTest::OneOf(days) => days.iter().any(|bound| bound.on(today) == day),
+                }
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn cost(&self) -> u32 {
+        match self {
+            Self::IsSet => 1,
+            Self::Number(_) | Self::Date(_) => 2,
+            Self::Text(TextTest { found: TextMatch::Matches(_), .. }) => 40,
+            Self::Text(_) => 4,
+        }
+    }
+}
