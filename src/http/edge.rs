@@ -135,6 +135,15 @@ where
     }
 }
 
+/// Completes the answer to what could not be parsed as a request, and so went through no [`Edge`].
+pub(super) fn answer_unparsed(problem: Problem) -> Response {
+    let id = RequestId::fresh();
+    let mut response = problem.into_response();
+    finish(response.headers_mut(), &id);
+    tracing::debug!(target: "rollcall::access", request_id = id.as_str(), status = response.status().as_u16(), "not parsed");
+    response
+}
+
 /// The headers that every answer has.
 fn finish(headers: &mut HeaderMap, id: &RequestId) {
     headers.insert(REQUEST_ID, id.0.clone());

@@ -22,22 +22,28 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::Service;
 
-use super::socket::Socket;
+use super::edge::answer_unparsed;
+use super::problem::{Kind, Problem};
+use super::socket::{Refusal, Socket};
 
 /// Most connections at once; further ones wait in the kernel's queue. An idle one costs some 10 KiB.
 const MAX_CONNECTIONS: usize = 20_000;
 /// File descriptors left for the store, the rules and the log.
 const SPARE_FILES: usize = 256;
-/// Largest request header in all, in bytes (hyper's own bound of 100 lines holds too).
+/// Largest request header in all, in bytes.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// Most lines of a request header.
+const MAX_HEADER_LINES: usize = 100;
 /// How much of a connection is buffered, in bytes.
 const MAX_BUFFER: usize = 64 * 1024;
 /// Pause after an `accept` that failed for want of file descriptors or memory.
@@ -144,11 +150,39 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let mut socket = Socket::new(stream, timing.write_stall);
     let ended = requests(&mut socket, peer, router, timing, &mut stopping).await;
+    if let Some(refusal) = socket.take_refusal() {
+        // Whoever sent it may be gone.
+        let _ = socket.write_all(&refusal_bytes(refusal).await).await;
+    }
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "connection ended");
     }
     let is_stopping = *stopping.borrow();
     socket.close(if is_stopping { timing.drain_unused } else { timing.linger }).await;
+}
+
+/// The whole answer to a request that could not be parsed, as it is sent.
+async fn refusal_bytes(refusal: Refusal) -> Vec<u8> {
+    let problem = match refusal {
+        Refusal::Malformed => Problem::new(Kind::Malformed, "this can't be read as an HTTP/1.1 request"),
+        Refusal::HeaderTooLarge => {
+            let most = format!("the header is over {MAX_HEADER_BYTES} bytes or {MAX_HEADER_LINES} lines");
+            Problem::new(Kind::HeaderTooLarge, most)
+        }
+    };
+    let (head, body) = answer_unparsed(problem).into_parts();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let mut bytes =
+        format!("HTTP/1.1 {}\r\nconnection: close\r\ncontent-length: {}\r\n", head.status, body.len()).into_bytes();
+    for (name, value) in &head.headers {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&body);
+    bytes
 }
 
 /// Answers the requests of one connection.
@@ -173,6 +207,7 @@ async fn requests(
             .timer(TokioTimer::new())
             .header_read_timeout(timing.header)
             .max_header_size(MAX_HEADER_BYTES)
+            .max_headers(MAX_HEADER_LINES)
             .max_buf_size(MAX_BUFFER)
             .serve_connection(TokioIo::new(socket), service)
     );

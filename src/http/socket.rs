@@ -1,5 +1,7 @@
 //! A TCP stream that does not wait for ever: for a peer that does not read, nor for one that still sends when we close.
 //!
+//! **Bare refusals.** What can't be parsed as a request never gets to the router: hyper answers it itself, without a body.
+//! That answer is kept back and its status noted, so that the server can send a problem instead.
 //! **Stalled writes.** When nothing could be written for the allowed time, writing fails and the connection ends.
 //! **Lingering close.** When an answer is sent before its request was read to the end (413, 401, 431), closing at once
 //! would make the kernel reset the connection, and the peer, still sending, might lose the answer. So after our end is
@@ -24,12 +26,51 @@ pub(super) struct Socket {
     write_stall: Duration,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// The refusal that was kept back.
+    refused: Option<Refusal>,
+}
+
+/// Why a request could not be parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It is no HTTP.
+    Malformed,
+    /// Its header is over the bound.
+    HeaderTooLarge,
+}
+
+impl Refusal {
+    /// Which one these bytes are, if they are hyper's own answer. Every answer of ours has a body and a request id.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let refusal = match bytes.get(..13)? {
+            b"HTTP/1.1 400 " => Self::Malformed,
+            b"HTTP/1.1 431 " => Self::HeaderTooLarge,
+            _ => return None,
+        };
+        let head = std::str::from_utf8(bytes).ok()?;
+        let bare = head.ends_with("\r\n\r\n")
+            && head.contains("\r\nconnection: close\r\ncontent-length: 0\r\n")
+            && !head.contains("\r\nx-request-id: ");
+        bare.then_some(refusal)
+    }
 }
 
 impl Socket {
     /// Wraps the stream; a write that waits longer than `write_stall` fails.
     pub(super) fn new(stream: TcpStream, write_stall: Duration) -> Self {
-        Self { stream, write_stall, stalled: None }
+        Self { stream, write_stall, stalled: None, refused: None }
+    }
+
+    /// The refusal that was kept back and is to be sent as a problem, once.
+    pub(super) fn take_refusal(&mut self) -> Option<Refusal> {
+        self.refused.take()
+    }
+
+    /// Whether the bytes are a refusal, which is kept back.
+    fn keeps_back(&mut self, bytes: &[u8]) -> bool {
+        let refusal = Refusal::read(bytes);
+        self.refused = refusal.or(self.refused);
+        refusal.is_some()
     }
 
     /// Closes our end, and reads on until the peer has closed its own, but no longer than `patience`.
@@ -71,6 +112,9 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.keeps_back(buf) {
+            return Poll::Ready(Ok(buf.len()));
+        }
         let wrote = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.watched(cx, wrote)
     }
@@ -80,6 +124,11 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [only] = bufs
+            && self.keeps_back(only)
+        {
+            return Poll::Ready(Ok(only.len()));
+        }
         let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.watched(cx, wrote)
     }
@@ -93,6 +142,10 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What takes the refusal's place is still to be sent; [`Socket::close`] shuts down then.
+        if self.refused.is_some() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

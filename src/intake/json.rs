@@ -1,11 +1,14 @@
 //! A record as it was sent: a JSON tree that keeps what the coercion table needs and a usual parser loses.
 //!
 //! Numbers stay their own text (so `1e999` and integers beyond 2^53 can be refused by name), duplicate keys are
-//! found at any depth, and depth and width are limited. Refuses to know of integrations.
+//! found at any depth, and depth and width are limited. Pointers are built only for places that are told of: a key may
+//! be as long as the body, and a pointer for each of its children would be the square of that. Refuses to know of
+//! integrations.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::ControlFlow;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -14,6 +17,8 @@ use serde_json::value::RawValue;
 const MAX_DEPTH: usize = 32;
 /// Most keys in one object: twenty times the attribute cap.
 const MAX_KEYS: usize = 2_000;
+/// How much of a key a message shows, in characters.
+const SHOWN_KEY: usize = 100;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +73,8 @@ impl<'de> Deserialize<'de> for Members<'de> {
                         return Err(A::Error::custom(format!("an object has more than {MAX_KEYS} keys")));
                     }
                     if !seen.insert(key.clone()) {
-                        return Err(A::Error::custom(format!("the key {key:?} stands twice in one object")));
+                        let shown: String = key.chars().take(SHOWN_KEY).collect();
+                        return Err(A::Error::custom(format!("the key {shown:?} stands twice in one object")));
                     }
                     members.push((key, map.next_value()?));
                 }
@@ -86,14 +92,34 @@ pub(crate) struct TreeError {
     pub(crate) detail: String,
 }
 
+/// A place in a tree, as steps from its top.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'p> {
+    /// The tree's own pointer.
+    Top(&'p str),
+    Key(&'p Place<'p>, &'p str),
+    Item(&'p Place<'p>, usize),
+}
+
+impl Place<'_> {
+    /// The place as a JSON pointer.
+    pub(crate) fn pointer(&self) -> String {
+        match self {
+            Self::Top(pointer) => (*pointer).to_owned(),
+            Self::Key(parent, key) => join(&parent.pointer(), key),
+            Self::Item(parent, at) => format!("{}/{at}", parent.pointer()),
+        }
+    }
+}
+
 impl<'a> Node<'a> {
     /// Reads a whole value.
     pub(crate) fn read(raw: &'a RawValue, pointer: &str) -> Result<Self, TreeError> {
-        Self::at_depth(raw, pointer, 0)
+        Self::at_depth(raw, Place::Top(pointer), 0)
     }
 
-    fn at_depth(raw: &'a RawValue, pointer: &str, depth: usize) -> Result<Self, TreeError> {
-        let fail = |detail: String| TreeError { pointer: pointer.to_owned(), detail };
+    fn at_depth(raw: &'a RawValue, place: Place<'_>, depth: usize) -> Result<Self, TreeError> {
+        let fail = |detail: String| TreeError { pointer: place.pointer(), detail };
         let text = raw.get();
         if depth > MAX_DEPTH {
             return Err(fail(format!("the record is nested more than {MAX_DEPTH} levels deep")));
@@ -111,13 +137,13 @@ impl<'a> Node<'a> {
                 let nodes = items
                     .into_iter()
                     .enumerate()
-                    .map(|(at, item)| Self::at_depth(item, &format!("{pointer}/{at}"), depth + 1));
+                    .map(|(at, item)| Self::at_depth(item, Place::Item(&place, at), depth + 1));
                 Self::Array(nodes.collect::<Result<_, _>>()?)
             }
             Some(b'{') => {
                 let Members(members) = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
                 let nodes = members.into_iter().map(|(key, value)| {
-                    let node = Self::at_depth(value, &join(pointer, &key), depth + 1)?;
+                    let node = Self::at_depth(value, Place::Key(&place, &key), depth + 1)?;
                     Ok((key, node))
                 });
                 Self::Object(nodes.collect::<Result<_, _>>()?)
@@ -145,15 +171,21 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// Pointers of every null in it.
-    pub(crate) fn nulls(&self, pointer: &str, found: &mut Vec<String>) {
+    /// Tells of every null in it, in order, until `tell` wants no more.
+    pub(crate) fn nulls(
+        &self,
+        place: Place<'_>,
+        tell: &mut dyn FnMut(Place<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         match self {
-            Self::Null => found.push(pointer.to_owned()),
+            Self::Null => tell(place),
             Self::Array(items) => {
-                items.iter().enumerate().for_each(|(at, item)| item.nulls(&format!("{pointer}/{at}"), found));
+                items.iter().enumerate().try_for_each(|(at, item)| item.nulls(Place::Item(&place, at), tell))
             }
-            Self::Object(members) => members.iter().for_each(|(key, node)| node.nulls(&join(pointer, key), found)),
-            _ => {}
+            Self::Object(members) => {
+                members.iter().try_for_each(|(key, node)| node.nulls(Place::Key(&place, key), tell))
+            }
+            _ => ControlFlow::Continue(()),
         }
     }
 
@@ -210,8 +242,16 @@ mod tests {
     #[test]
     fn nulls_are_found_at_any_depth() {
         let raw: &RawValue = serde_json::from_str(r#"{"a":null,"b":{"c/d":[1,null]}}"#).unwrap();
-        let mut found = Vec::new();
-        Node::read(raw, "/data/0").unwrap().nulls("/data/0", &mut found);
-        assert_eq!(found, ["/data/0/a", "/data/0/b/c~1d/1"]);
+        let node = Node::read(raw, "/data/0").unwrap();
+        let first = |wanted: usize| {
+            let mut found = Vec::new();
+            let _ = node.nulls(Place::Top("/data/0"), &mut |place| {
+                found.push(place.pointer());
+                if found.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            found
+        };
+        assert_eq!(first(9), ["/data/0/a", "/data/0/b/c~1d/1"]);
+        assert_eq!(first(1), ["/data/0/a"]);
     }
 }

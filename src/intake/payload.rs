@@ -3,9 +3,11 @@
 //! Shape mistakes (not JSON, a key twice, not `{"token", "data": [{…}]}`) make the call unreadable. Everything else
 //! is judged against the integration, and every bad place of the whole call is named before anything is stored.
 
+use std::ops::ControlFlow;
+
 use serde_json::value::RawValue;
 
-use super::json::{Members, Node, TreeError, join};
+use super::json::{Members, Node, Place, TreeError, join};
 use crate::config::Limits;
 use crate::engine::{Mode, Record, Update};
 use crate::model::{self, EndUserId, Input, IntegrationId, number_text_of_json};
@@ -13,6 +15,8 @@ use crate::ruleset::{Integration, RuleSet};
 
 /// Most bad places that an answer names.
 const MAX_BAD_PLACES: usize = 1_000;
+/// Bytes of pointers after which an answer names no further bad place: keys are as long as callers please.
+const MAX_POINTER_BYTES: usize = 1 << 20;
 
 /// One bad place of a call.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -71,7 +75,8 @@ pub struct Call<'a> {
     records: Vec<&'a RawValue>,
 }
 
-/// Reads the outer shape of an update call. Keys beside `token` and `data` are ignored.
+/// Reads the outer shape of an update call. Keys beside `token` and `data` are ignored, once they are good JSON without
+/// a duplicate key.
 ///
 /// # Errors
 /// [`IntakeError::Shape`].
@@ -84,6 +89,9 @@ pub fn read_call(body: &[u8]) -> Result<Call<'_>, IntakeError> {
     let token = serde_json::from_str(token.get())
         .map_err(|_| shape("/token", "`token` must be a string: the integration's token"))?;
     let data = member("data").ok_or_else(|| shape("/data", "`data` is missing: send a list of records"))?;
+    for (key, value) in members.iter().filter(|(key, _)| key != "token" && key != "data") {
+        Node::read(value, &join("", key))?;
+    }
     let records: Vec<&RawValue> =
         serde_json::from_str(data.get()).map_err(|_| shape("/data", "`data` must be a list of records: [{…}, …]"))?;
     if records.is_empty() {
@@ -97,13 +105,21 @@ pub fn read_call(body: &[u8]) -> Result<Call<'_>, IntakeError> {
 
 /// Collects bad places, up to a bound.
 #[derive(Default)]
-struct Refusals(Vec<BadPlace>);
+struct Refusals {
+    places: Vec<BadPlace>,
+    pointer_bytes: usize,
+}
 
 impl Refusals {
     fn add(&mut self, pointer: String, code: &str, detail: impl Into<String>) {
-        if self.0.len() < MAX_BAD_PLACES {
-            self.0.push(BadPlace { pointer, code: code.to_owned(), detail: detail.into() });
+        if !self.is_full() {
+            self.pointer_bytes += pointer.len();
+            self.places.push(BadPlace { pointer, code: code.to_owned(), detail: detail.into() });
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.places.len() >= MAX_BAD_PLACES || self.pointer_bytes >= MAX_POINTER_BYTES
     }
 }
 
@@ -147,8 +163,8 @@ impl Call<'_> {
             let node = Node::read(raw, &pointer)?;
             records.extend(reader.record(&node, &pointer, &mut refusals));
         }
-        if !refusals.0.is_empty() {
-            return Err(IntakeError::Refused(refusals.0));
+        if !refusals.places.is_empty() {
+            return Err(IntakeError::Refused(refusals.places));
         }
         Ok(Update {
             system: rules.system.clone(),
@@ -170,12 +186,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn record(&self, node: &Node<'_>, pointer: &str, refusals: &mut Refusals) -> Option<Record> {
-        let before = refusals.0.len();
-        let mut nulls = Vec::new();
-        node.nulls(pointer, &mut nulls);
-        for null in nulls {
-            refusals.add(null, "null", "null is not a value: leave the field out instead");
-        }
+        let before = refusals.places.len();
+        let _ = node.nulls(Place::Top(pointer), &mut |place| {
+            refusals.add(place.pointer(), "null", "null is not a value: leave the field out instead");
+            if refusals.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
         let id = self.identifier(node, pointer, refusals);
         // The identifier is one of the record's fields, if it is there at all.
         let identified = node.find(self.integration.user_identifier.as_str(), pointer).is_some();
@@ -192,7 +207,8 @@ impl Reader<'_> {
                 Err(error) => refusals.add(place, error.code(), error.to_string()),
             }
         }
-        (refusals.0.len() == before).then_some(())?;
+        // Once no more bad places are kept, a record can't be told to be good; the call is refused anyway.
+        (refusals.places.len() == before).then_some(())?;
         Some(Record { id: id?, sets })
     }
 

@@ -244,13 +244,24 @@ fn checked_number(text: &str) -> Result<f64, CoerceError> {
     if !number.is_finite() {
         return Err(CoerceError::NotFinite);
     }
-    // 2^53 + 1 rounds to 2^53, so an integer's own digits decide at the edge.
-    let rounded_at_edge = number.abs() == EXACT
-        && text.parse::<i128>().is_ok_and(|integer| integer.unsigned_abs() > 9_007_199_254_740_992);
-    if number.abs() > EXACT || rounded_at_edge {
+    // 2^53 + 1 rounds to 2^53, so the number's own digits decide at the edge.
+    if number.abs() > EXACT || (number.abs() == EXACT && !is_written_as(text, "9007199254740992")) {
         return Err(CoerceError::IntegerTooLarge);
     }
     Ok(if number == 0.0 { 0.0 } else { number })
+}
+
+/// Whether a decimal text, sign aside, is exactly this integer, which ends in another digit than 0; however it is
+/// written: `90.0e-1` is `9`.
+fn is_written_as(text: &str, integer: &str) -> bool {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{}{fraction}", whole.trim_start_matches(['+', '-']));
+    let significant = digits.trim_start_matches('0').trim_end_matches('0');
+    let zeros = digits.len() - digits.trim_end_matches('0').len();
+    let exponent = exponent.parse::<i64>().ok();
+    let lowest = exponent.map(|exponent| exponent - fraction.len() as i64 + zeros as i64);
+    significant == integer && lowest == Some(0)
 }
 
 /// A JSON number's shortest text. An integer keeps all its digits (it may be an id longer than a double holds);
@@ -302,6 +313,12 @@ mod tests {
         assert_eq!(cell(Input::Number("9007199254740993"), T::Number), Err(CoerceError::IntegerTooLarge));
         assert_eq!(cell(Input::Number("-9007199254740993"), T::Number), Err(CoerceError::IntegerTooLarge));
         assert_eq!(cell(Input::Text("9007199254740993"), T::Number), Err(CoerceError::IntegerTooLarge));
+        for exact in ["9007199254740992.0", "+009007199254740992", "90071992547409920e-1", "9.007199254740992E+15"] {
+            assert_eq!(cell(Input::Text(exact), T::Number), Ok(Value::Number(EXACT)), "{exact}");
+        }
+        for rounded in ["9007199254740993.0", "9007199254740992.5", "90071992547409930e-1", "-9.007199254740993e15"] {
+            assert_eq!(cell(Input::Text(rounded), T::Number), Err(CoerceError::IntegerTooLarge), "{rounded}");
+        }
         assert!(matches!(cell(Input::Number("20240229"), T::Date), Err(CoerceError::WrongKind { .. })));
         assert_eq!(cell(Input::Boolean(true), T::String), string("true"));
         for kind in [T::Number, T::Date] {

@@ -54,10 +54,12 @@ pub(crate) async fn put(
     rule_files::put(&at, RulePath::System, text, &headers).await
 }
 
-/// The stage that a `system.toml` sets. One that can't be read will not load either.
+/// The stage that a system gets from a `system.toml`: production where the file does not say. One that can't be read
+/// will not load either.
 fn stage_in(text: &str) -> Option<Stage> {
     let table: toml::Table = toml::from_str(text).ok()?;
-    match table.get("stage")?.as_str()? {
+    let Some(stage) = table.get("stage") else { return Some(Stage::Production) };
+    match stage.as_str()? {
         "production" => Some(Stage::Production),
         "test" => Some(Stage::Test),
         _ => None,
@@ -72,7 +74,9 @@ mod tests {
     fn the_stage_that_a_system_gets_is_found() {
         assert_eq!(stage_in("name = \"x\"\nstage = \"test\""), Some(Stage::Test));
         assert_eq!(stage_in("\"stage\" = 'production'"), Some(Stage::Production));
-        assert_eq!(stage_in("name = \"x\""), None);
+        assert_eq!(stage_in("name = \"x\""), Some(Stage::Production), "left out, it is production");
+        assert_eq!(stage_in(""), Some(Stage::Production));
+        assert_eq!(stage_in("stage = \"prod\""), None);
         assert_eq!(stage_in("stage = "), None);
     }
 }

@@ -240,7 +240,7 @@ fn parameters(headers: &HeaderMap, body: &[u8]) -> Result<HashMap<String, String
     Ok(parameters)
 }
 
-/// A JSON object of strings in which no key is repeated.
+/// A JSON object of strings in which no key is repeated. A null counts as left out.
 struct UniqueParameters(HashMap<String, String>);
 
 impl<'de> serde::Deserialize<'de> for UniqueParameters {
@@ -253,12 +253,13 @@ impl<'de> serde::Deserialize<'de> for UniqueParameters {
             }
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut parameters = HashMap::new();
-                while let Some((name, value)) = map.next_entry::<String, String>()? {
+                while let Some((name, value)) = map.next_entry::<String, Option<String>>()? {
                     if parameters.insert(name, value).is_some() {
                         return Err(serde::de::Error::custom("a key is repeated"));
                     }
                 }
-                Ok(UniqueParameters(parameters))
+                let given = parameters.into_iter().filter_map(|(name, value)| Some((name, value?)));
+                Ok(UniqueParameters(given.collect()))
             }
         }
         deserializer.deserialize_map(Visitor)
@@ -348,6 +349,8 @@ mod tests {
         let object = json(r#" {"grant_type":"client_credentials","scope":""}"#).unwrap();
         assert_eq!(object.parameter("grant_type"), Some("client_credentials"));
         assert_eq!(object.parameter("scope"), None, "an empty parameter counts as left out");
+        let null = json(r#"{"grant_type":"client_credentials","scope":null}"#).unwrap();
+        assert_eq!((null.parameter("grant_type"), null.parameter("scope")), (Some("client_credentials"), None));
         assert_eq!(json("").unwrap().parameter("grant_type"), None);
     }
 
@@ -357,6 +360,7 @@ mod tests {
             "{\"grant_type\":1}",
             "{[\"grant_type\" : \"client_credentials\"]}",
             "{\"scope\":\"a\",\"scope\":\"b\"}",
+            "{\"scope\":null,\"scope\":\"b\"}",
             "scope=a&scope=b",
         ] {
             assert!(matches!(json(bad), Err(OAuthProblem::InvalidRequest(_))), "{bad}");

@@ -18,6 +18,9 @@ use crate::intake::{IntakeError, read_call};
 use crate::model::IntegrationId;
 use crate::ruleset::{Integration, IntegrationKind, RuleSet};
 
+/// Bytes of `ignored` in one answer: keys are as long as callers please, and each path repeats those above it.
+const IGNORED_BYTES: usize = 1 << 20;
+
 /// What a trial sends: `{"data": […]}`, or a whole update call, whose token does not matter here.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +63,7 @@ pub(crate) struct TrialRecord {
     id: String,
     /// The values that would be stored.
     attributes: BTreeMap<String, serde_json::Value>,
-    /// The paths of fields that are not declared, and so not stored.
+    /// The paths of fields that are not declared, and so not stored; of a long list, the first.
     ignored: Vec<String>,
 }
 
@@ -99,6 +102,7 @@ fn trial(body: &[u8], rules: &RuleSet, id: &IntegrationId, limits: &Limits) -> R
     };
     errors.extend(deaf(integration));
     let records: Vec<&RawValue> = body::from_slice(data.get().as_bytes())?;
+    let mut room = IGNORED_BYTES;
     let records = records.iter().enumerate().filter_map(|(index, raw)| {
         let record = verdict(&format!("[{}]", raw.get()), rules, id, limits).ok()?.pop()?;
         let fields = serde_json::from_str(raw.get()).ok()?;
@@ -106,7 +110,7 @@ fn trial(body: &[u8], rules: &RuleSet, id: &IntegrationId, limits: &Limits) -> R
             index,
             id: record.id.as_str().to_owned(),
             attributes: record.sets.iter().map(|(name, value)| (name.to_string(), value.to_json())).collect(),
-            ignored: ignored(&fields, integration),
+            ignored: ignored(&fields, integration, &mut room),
         })
     });
     let records = records.collect();
@@ -130,28 +134,34 @@ fn deaf(integration: &Integration) -> Option<ProblemPlace> {
 }
 
 /// The paths of a record's fields that are neither the identifier nor declared.
-fn ignored(record: &serde_json::Value, integration: &Integration) -> Vec<String> {
+fn ignored(record: &serde_json::Value, integration: &Integration, room: &mut usize) -> Vec<String> {
     let mut declared = vec![integration.user_identifier.as_str()];
     declared.extend(integration.properties.iter().map(|property| property.field.as_str()));
     let mut paths = Vec::new();
-    undeclared(record, "", &declared, &mut paths);
+    undeclared(record, "", &declared, room, &mut paths);
     paths
 }
 
-/// Collects the paths of leaves under `prefix` that are not declared. A literal key `a.b` and a nested one have the
-/// same path, as they have for the intake.
-fn undeclared(value: &serde_json::Value, prefix: &str, declared: &[&str], paths: &mut Vec<String>) {
+/// Collects the paths of leaves under `prefix` that are not declared, as long as there is room. A literal key `a.b` and
+/// a nested one have the same path, as they have for the intake.
+fn undeclared(value: &serde_json::Value, prefix: &str, declared: &[&str], room: &mut usize, paths: &mut Vec<String>) {
     if !prefix.is_empty() && declared.contains(&prefix) {
         return;
     }
     match value {
         serde_json::Value::Object(members) if !members.is_empty() => {
             for (key, member) in members {
+                if *room == 0 {
+                    return;
+                }
                 let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                undeclared(member, &path, declared, paths);
+                undeclared(member, &path, declared, room, paths);
             }
         }
-        _ => paths.push(prefix.to_owned()),
+        _ => {
+            *room = room.saturating_sub(prefix.len().max(1));
+            paths.push(prefix.to_owned());
+        }
     }
 }
 
@@ -163,8 +173,8 @@ mod tests {
     #[test]
     fn what_is_not_declared_is_named_by_its_path() {
         let paths = |record: serde_json::Value| {
-            let mut paths = Vec::new();
-            undeclared(&record, "", &["Email", "properties.ID", "nested.field"], &mut paths);
+            let (mut room, mut paths) = (IGNORED_BYTES, Vec::new());
+            undeclared(&record, "", &["Email", "properties.ID", "nested.field"], &mut room, &mut paths);
             paths
         };
         assert_eq!(
@@ -172,6 +182,13 @@ mod tests {
             ["nested.other", "x", "y"]
         );
         assert_eq!(paths(json!({"properties": {"ID": 1}, "nested.field": 2})), Vec::<String>::new());
+    }
+
+    #[test]
+    fn paths_of_what_is_not_declared_are_named_while_there_is_room() {
+        let (mut room, mut paths) = (7, Vec::new());
+        undeclared(&json!({"long": {"a": 1, "b": 1, "c": 1}, "d": 1}), "", &[], &mut room, &mut paths);
+        assert_eq!((room, paths.len()), (0, 2), "{paths:?}");
     }
 
     #[test]

@@ -169,7 +169,11 @@ fn judge_now(state: &AppState, principal: &Principal, body: &[u8]) -> Result<Jud
 
 /// The call's `Idempotency-Key`: 400 when it is not 1 to 255 visible ASCII characters.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::new(Kind::Malformed, "`Idempotency-Key` was sent twice: a call has one"));
+    }
     let good = (1..=MAX_KEY).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic);
     value.to_str().ok().filter(|_| good).map(|key| Some(key.to_owned())).ok_or_else(|| {
         Problem::new(Kind::Malformed, format!("`Idempotency-Key` must be 1 to {MAX_KEY} visible ASCII characters"))
@@ -201,6 +205,11 @@ mod tests {
         for bad in [&b""[..], b"a b", "é".as_bytes(), &[b'x'; 256]] {
             assert_eq!(key(bad).unwrap_err(), 400, "{bad:?}");
         }
+        let mut twice = HeaderMap::new();
+        for value in ["a", "b"] {
+            twice.append(IDEMPOTENCY_KEY, axum::http::HeaderValue::from_static(value));
+        }
+        assert_eq!(idempotency_key(&twice).unwrap_err().status(), 400);
     }
 
     #[test]

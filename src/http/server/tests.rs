@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::routing::{get, post};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 
 use super::*;
@@ -75,6 +75,26 @@ async fn headers_have_a_bound() {
         format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Large: {}\r\n\r\n", "a".repeat(MAX_HEADER_BYTES));
     let answer = rest(server.connect(&large).await).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_with_a_problem() {
+    let server = start(hello(), Timing::default()).await;
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(MAX_HEADER_LINES + 1));
+    let large = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(2 * MAX_BUFFER));
+    let after = "GET / HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n";
+    for (sent, status) in [("nonsense\r\n\r\n", 400), (after, 400), (many.as_str(), 431), (large.as_str(), 431)] {
+        let answer = rest(server.connect(sent).await).await;
+        let answer = answer.split_once("hello").map_or(answer.as_str(), |(_, second)| second);
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a header and a body");
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        for line in ["content-type: application/problem+json", "x-request-id: ", "connection: close"] {
+            assert!(head.contains(&format!("\r\n{line}")), "{answer}");
+        }
+        assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{answer}");
+        let problem: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(problem["status"], status);
+    }
 }
 
 #[tokio::test]

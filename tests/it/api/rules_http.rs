@@ -288,6 +288,13 @@ fn system_toml_is_read_and_written() {
     // The stage decides whose permission writing needs.
     let text = json!({ "text": segment("true") });
     system.server.client_with("segments:write publish:test").put(&system.admin("segments/big"), &text).is_success();
+    // So whoever may publish to tests only can't turn the system into one of production, by leaving the stage out either.
+    let tester = system.server.client_with("systems:write publish:test");
+    for promoted in ["stage = \"production\"\n", "name = \"Another\"\n", ""] {
+        tester.put(&path, &json!({ "text": promoted })).problem(403).says("publish:production");
+        assert_eq!(system.file("system.toml"), new);
+    }
+    tester.put(&path, &json!({ "text": new })).is_success();
     let elsewhere = system.server.client_with("segments:write publish:production");
     elsewhere.put(&system.admin("segments/big"), &text).problem(403);
     system.server.client_with("systems:read").put(&path, &json!({ "text": new })).problem(403);

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Ask, System, crm, shared};
+use crate::support::{Ask, Server, System, crm, shared};
 
 fn system() -> System<'static> {
     shared().add_system(&[("integrations/crm.toml", crm())])
@@ -47,6 +47,10 @@ fn what_is_not_such_json_is_400() {
             "half a surrogate pair",
             format!(r#"{{"token":"{token}","data":[{{"Email":"\ud800","Seats":1}}]}}"#).into_bytes(),
         ),
+        (
+            "a key twice beside token and data",
+            format!(r#"{{"token":"{token}","data":[{record}],"x":[{{"y":1,"y":1}}]}}"#).into_bytes(),
+        ),
         ("nested 100,000 deep", format!(r#"{{"token":"{token}","data":[{{"Email":"a","x":{deep}}}]}}"#).into_bytes()),
     ];
     for (what, body) in cases {
@@ -55,6 +59,32 @@ fn what_is_not_such_json_is_400() {
         reply.problem(400);
     }
     assert_eq!(system.attributes("a"), Value::Null);
+}
+
+#[test]
+fn a_long_key_over_many_places_does_not_multiply() {
+    let server = Server::with(&[("s/integrations/crm.toml", crm())]).start();
+    let system = server.system("s");
+    let token = system.token("crm");
+    // Each place's pointer has the key in it: written out for every one, they would come to gigabytes.
+    let key = "k".repeat(4 << 20);
+    let call = |item: &str| {
+        let items = vec![item; 500_000].join(",");
+        format!(r#"{{"token":"{token}","data":[{{"Email":"a","Seats":1,"{key}":[{items}]}}]}}"#)
+    };
+    let refused = system.client.update_body(call("null"));
+    assert_eq!(refused.problem(422).code(&format!("/data/0/{key}/0")), "null");
+    assert!(refused.body.len() < 10 << 20, "{} bytes", refused.body.len());
+    assert_eq!(system.attributes("a"), Value::Null);
+    system.client.update_body(call("1")).counts();
+    assert_eq!(system.attributes("a"), json!({ "crm": { "Seats": 1 } }));
+
+    let members: Vec<String> = (0..1900).map(|n| format!("\"{n}\":1")).collect();
+    let payload = format!(r#"{{"data":[{{"Email":"a","{key}":{{{}}}}}]}}"#, members.join(","));
+    let request = system.client.request(Method::POST, &system.admin("integrations/crm/test"));
+    let tried = request.header("content-type", "application/json").body(payload).ask();
+    assert_eq!(tried.is(200)["accepted"], true);
+    assert!(tried.body.len() < 10 << 20, "{} bytes", tried.body.len());
 }
 
 #[test]
