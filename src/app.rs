@@ -68,9 +68,9 @@ impl Parts {
 async fn run(parts: Parts, metrics: PrometheusHandle) -> anyhow::Result<()> {
     let Parts { mut config, clock, engine, calls } = parts;
     // Bound first, so that a port in use is told before anything is made, and the address shown is the real one.
-    let listener = TcpListener::bind(config.server.listen)
-        .await
-        .with_context(|| format!("listening on {} (`server.listen`)", config.server.listen))?;
+    let listener = TcpListener::bind(config.server.listen).await.with_context(|| {
+        format!("can't listen on {} (`server.listen` or --listen sets another)", config.server.listen)
+    })?;
     let address = listener.local_addr().context("reading the address listened on")?;
     config.server.public_url = config.server.public_url_at(address);
     let mut stop = Stop::new()?;

@@ -117,7 +117,10 @@ pub fn first_run_text(public_url: &str, client: &ClientNote, admin: &AdminNote, 
     match admin {
         AdminNote::Invited(username, token) => {
             let link = format!("{public_url}/activate?token={}", token.reveal());
-            let _ = writeln!(text, "Operator {username} (role Admin): choose a password within 7 days at\n  {link}\n");
+            let _ = writeln!(
+                text,
+                "Operator {username} (role Admin): this version has no log-in yet; in one that has, choose a password within 7 days at\n  {link}\n"
+            );
         }
         AdminNote::FromEnvironment => {
             let _ = writeln!(text, "Operator (role Admin): active, as {ADMIN_EMAIL} says.\n");
@@ -129,14 +132,14 @@ pub fn first_run_text(public_url: &str, client: &ClientNote, admin: &AdminNote, 
     let token_url = quoted(&format!("{public_url}/accounts/connect/token"));
     let _ = writeln!(
         text,
-        "1. Get an access token\n\
+        "# 1. Get an access token\n\
          TOKEN=$(curl -sS -u {user} -d grant_type=client_credentials {token_url} | sed -n 's/.*\"access_token\": *\"\\([^\"]*\\)\".*/\\1/p')\n"
     );
     match example {
         Some(example) => add_example(&mut text, public_url, example),
         None => text.push_str(
-            "2. No system has an enabled integration of kind \"api\" yet: write one under the rules folder,\n\
-             as `integrations/crm.toml`, and updates can be sent to it.\n",
+            "# 2. No system has an enabled integration of kind \"api\" yet: write one under the rules folder,\n\
+             # as `integrations/crm.toml`, and updates can be sent to it.\n",
         ),
     }
     text
@@ -149,9 +152,9 @@ fn add_example(text: &mut String, public_url: &str, example: &Example) {
     let read = quoted(&format!("{public_url}/public/v1/systems/{}/end-users/{END_USER}/segments", example.system));
     let _ = writeln!(
         text,
-        "2. Update an end user\n\
+        "# 2. Update an end user\n\
          curl -sS {BEARER} -H 'Content-Type: application/json' -d {} {update}\n\n\
-         3. Read the segments that follow\n\
+         # 3. Read the segments that follow\n\
          curl -sS {BEARER} {read}",
         quoted(&body.to_string())
     );

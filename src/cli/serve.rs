@@ -14,7 +14,7 @@ use crate::telemetry;
 #[command(next_help_heading = "Server")]
 pub(super) struct Args {
     /// IP address and port to listen on, such as 127.0.0.1:8080
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(super) listen: Option<SocketAddr>,
     /// The data folder
     #[arg(long, value_name = "FOLDER")]
@@ -22,6 +22,10 @@ pub(super) struct Args {
     /// The rules folder
     #[arg(long, value_name = "FOLDER")]
     rules: Option<PathBuf>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:8080")
 }
 
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode> {
@@ -45,6 +49,16 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode>
 /// is refused above).
 fn without_effect(config: &Config) -> Vec<(&'static str, &'static str)> {
     let mut found = Vec::new();
+    let default = Config::default();
+    if !config.server.cors_origins.is_empty() {
+        found.push(("server.cors_origins", "has no endpoint for browsers"));
+    }
+    if config.limits.script_us != default.limits.script_us {
+        found.push(("limits.script_us", "does not time scripts"));
+    }
+    if config.audit.keep_days != default.audit.keep_days {
+        found.push(("audit.keep_days", "keeps no audit"));
+    }
     if config.backup.is_some() {
         found.push(("backup", "makes no scheduled backups"));
     }

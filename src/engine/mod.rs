@@ -260,7 +260,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)
-        .map_err(|source| StoreError::Io { what: format!("starting the {name} thread"), source })
+        .map_err(|cause| StoreError::Io { what: format!("starting the {name} thread"), cause })
 }
 
 /// The thread that writes checkpoints and watches the disk.

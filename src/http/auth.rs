@@ -236,7 +236,15 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
 /// The bearer of the request's access token; 401 without a good one.
 fn authenticate(headers: &HeaderMap, state: &AppState) -> Result<Arc<Principal>, Problem> {
     let token = bearer_token(headers).ok_or_else(|| Problem::unauthenticated(false))?;
-    state.accounts.authenticate(token).ok_or_else(|| Problem::unauthenticated(true))
+    state.accounts.authenticate(token).ok_or_else(|| {
+        // The form of an integration token: the two are easily swapped.
+        if token.len() == 64 && token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Problem::unauthenticated(true).with_detail(
+                "this is no access token; it looks like an integration token, which goes into the body as `token`",
+            );
+        }
+        Problem::unauthenticated(true)
+    })
 }
 
 fn demand(principal: &Principal, permission: Permission, system: Option<&SystemId>) -> Result<(), Problem> {

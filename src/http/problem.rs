@@ -199,6 +199,12 @@ impl Problem {
         Self::new(Kind::Internal, "the server failed to do this; its log says why (see the answer's X-Request-Id)")
     }
 
+    /// Says something else about what went wrong this time.
+    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = detail.into();
+        self
+    }
+
     /// Adds bad places.
     pub(crate) fn with_errors(mut self, errors: impl IntoIterator<Item = ProblemPlace>) -> Self {
         self.0.errors.extend(errors);

@@ -129,11 +129,11 @@ impl<'a> Node<'a> {
             Some(b't') => Self::Boolean(true),
             Some(b'f') => Self::Boolean(false),
             Some(b'"') => {
-                let Text(text) = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+                let Text(text) = serde_json::from_str(text).map_err(|error| fail(without_place(&error)))?;
                 Self::Text(text)
             }
             Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+                let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| fail(without_place(&error)))?;
                 let nodes = items
                     .into_iter()
                     .enumerate()
@@ -141,7 +141,7 @@ impl<'a> Node<'a> {
                 Self::Array(nodes.collect::<Result<_, _>>()?)
             }
             Some(b'{') => {
-                let Members(members) = serde_json::from_str(text).map_err(|error| fail(error.to_string()))?;
+                let Members(members) = serde_json::from_str(text).map_err(|error| fail(without_place(&error)))?;
                 let nodes = members.into_iter().map(|(key, value)| {
                     let node = Self::at_depth(value, Place::Key(&place, &key), depth + 1)?;
                     Ok((key, node))
@@ -196,6 +196,13 @@ impl<'a> Node<'a> {
             _ => 1,
         }
     }
+}
+
+/// What is wrong without line and column, which count from the value's start and not from the body's; the pointer tells
+/// the place.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
 }
 
 /// A JSON pointer one step longer (RFC 6901: `~` is `~0`, `/` is `~1`).

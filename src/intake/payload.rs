@@ -67,6 +67,19 @@ impl From<TreeError> for IntakeError {
     }
 }
 
+/// Why a body is no JSON object.
+fn no_object(body: &str, error: &serde_json::Error) -> String {
+    const FORM: &str = r#"send {"token": "…", "data": [{…}, …]}"#;
+    match body.trim_start().chars().next() {
+        None => format!("the body is empty: {FORM}"),
+        Some('{') if error.to_string().starts_with("key must be a string") => {
+            format!("the body is not JSON: {error} (a comma too many before it, or a key without double quotes?)")
+        }
+        Some('{') => format!("the body is not JSON: {error}"),
+        Some(_) => format!("the body is no JSON object: {FORM}"),
+    }
+}
+
 /// An update call whose outer shape is right.
 #[derive(Debug)]
 pub struct Call<'a> {
@@ -82,8 +95,7 @@ pub struct Call<'a> {
 /// [`IntakeError::Shape`].
 pub fn read_call(body: &[u8]) -> Result<Call<'_>, IntakeError> {
     let text = std::str::from_utf8(body).map_err(|error| shape("", format!("the body is not UTF-8: {error}")))?;
-    let Members(members) = serde_json::from_str(text)
-        .map_err(|error| shape("", format!("the body is no JSON object as expected: {error}")))?;
+    let Members(members) = serde_json::from_str(text).map_err(|error| shape("", no_object(text, &error)))?;
     let member = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| *value);
     let token = member("token").ok_or_else(|| shape("/token", "`token` is missing: send the integration's token"))?;
     let token = serde_json::from_str(token.get())

@@ -145,7 +145,7 @@ pub enum CoerceError {
     #[error(transparent)]
     NotADate(#[from] DateError),
     /// A kind of JSON value that the type does not take.
-    #[error("{found} can't be a {wanted}")]
+    #[error("{found} can't be a {wanted}{}", if *wanted == AttributeType::Date { ": write it as \"YYYY-MM-DD\"" } else { "" })]
     WrongKind {
         /// What was sent: `a boolean`, `an array`, …
         found: &'static str,

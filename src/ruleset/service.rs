@@ -362,9 +362,13 @@ fn tell_failure(system: &str, errors: &[FileError]) {
 
 fn log_errors(system: &str, errors: &[FileError]) {
     for FileError { file, line, column, message, hint } in errors {
-        let hint = hint.as_deref().unwrap_or_default();
+        let hint = hint.as_deref();
         tracing::error!(system, file, line, column, hint, "the rules do not load: {message}");
     }
+}
+
+fn is_broken(rules: &LiveRules, id: &SystemId) -> bool {
+    rules.reports.iter().any(|report| report.system == id.as_str() && !report.errors.is_empty())
 }
 
 fn log_swaps(old: &LiveRules, next: &LiveRules) {
@@ -373,6 +377,9 @@ fn log_swaps(old: &LiveRules, next: &LiveRules) {
     metrics::gauge!("rollcall_rules_systems_with_errors").set(broken);
     for (id, rules) in &next.systems {
         if old.systems.get(id).is_some_and(|old| Arc::ptr_eq(old, rules)) {
+            if is_broken(old, id) && !is_broken(next, id) {
+                tracing::info!(system = %id, revision = rules.revision, "the rules on disk are mended: they are what is live");
+            }
             continue;
         }
         let (attributes, segments) = (rules.attributes_used(), rules.segments.iter().count());

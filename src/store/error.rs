@@ -48,12 +48,12 @@ pub enum StoreError {
         what: String,
     },
     /// The file system answered with an error.
-    #[error("{what}: {source}")]
+    #[error("{what}: {cause}")]
     Io {
         /// What was being done.
         what: String,
         /// The file system's answer.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Another writer wrote the next entry first.
     #[error("journal entry {} was written by another: the last one is {last}", .after + 1)]
@@ -91,7 +91,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// How a damaged store is mended.
-    pub const MEND: &'static str = "Nothing of it is served. Stop the server and restore the last backup with `rollcall restore FILE`; \
+    pub const MEND: &'static str = "Nothing of it is served. Stop the server and put the last backup of the data folder in its place; \
          without a backup, move the folder aside and start with an empty one";
 
     /// Damage in a folder that [`StoreError::in_folder`] names later.
@@ -112,7 +112,7 @@ impl StoreError {
         let what = what.into();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { what },
-            _ => Self::Io { what, source },
+            _ => Self::Io { what, cause: source },
         }
     }
     /// Names the data folder in a message about damage.

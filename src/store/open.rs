@@ -37,7 +37,9 @@ pub(super) struct Opened {
 /// Opens or creates the store in a folder.
 pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, StoreError> {
     fence::raise();
-    fs::create_dir_all(folder).map_err(|error| StoreError::io(format!("making {}", folder.display()), error))?;
+    fs::create_dir_all(folder).map_err(|error| {
+        StoreError::io(format!("making the data folder {} (`storage.path`)", folder.display()), error)
+    })?;
     let lock = lock(folder)?;
     let place = folder.join("store");
     let filled = fs::metadata(place.join("db")).is_ok_and(|data| data.len() > 0);

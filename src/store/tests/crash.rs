@@ -181,7 +181,7 @@ fn a_store_shorter_than_its_seal_is_refused_with_what_is_missing() {
     // Refused once, it stays refused.
     assert_eq!(refusal(short.path()).1, missing);
     let text = open(short.path()).err().unwrap().to_string();
-    assert!(text.contains("rollcall restore FILE") && text.contains(&*short.path().to_string_lossy()), "{text}");
+    assert!(text.contains("last backup") && text.contains(&*short.path().to_string_lossy()), "{text}");
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn intact_of(base: &Base, seed: u64, rounds: u64, damage: Damage) -> u64 {
                 intact += 1;
             }
             Some(("refused", text)) => {
-                assert!(text.contains("damaged") && text.contains("rollcall restore"), "round {round}: {text}");
+                assert!(text.contains("damaged") && text.contains("last backup"), "round {round}: {text}");
                 assert_eq!(
                     apart::run(apart::READ, folder.path()).split_once(' ').unwrap().0,
                     "refused",

@@ -10,6 +10,23 @@ fn system() -> System<'static> {
 }
 
 #[test]
+fn a_usual_mistake_is_told_with_its_mending() {
+    let system = system();
+    for (body, told) in [
+        ("", "the body is empty"),
+        (r#"[{"Email":"a","Seats":1}]"#, "no JSON object"),
+        (r#"{"token":"x","data":[{"Email":"a","Seats":1,}]}"#, "a comma too many"),
+        (r#"{'token':'x'}"#, "without double quotes"),
+    ] {
+        system.client.update_body(body.as_bytes().to_vec()).problem(400).says(told);
+    }
+    let token = system.token("crm");
+    let swapped = shared().anonymous().with_bearer(&token).get("/public/v1/systems/s/end-users/a");
+    swapped.problem(401).says("looks like an integration token");
+    system.update("crm", &json!([{ "Email": "a", "Signup": 1 }])).problem(422).says("YYYY-MM-DD");
+}
+
+#[test]
 fn what_is_not_such_json_is_400() {
     let system = system();
     let token = system.token("crm");
