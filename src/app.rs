@@ -1,6 +1,6 @@
 //! The composition root: opens the store, loads the rules, builds the state, starts everything, and ends it again.
 //!
-//! Owns the order of things and nothing else. Starting: secret key and accounts, rules, first run, listener. Stopping:
+//! Owns the order of things and nothing else. Starting: listener, store, secret key and accounts, rules, first run. Stopping:
 //! no new connections, answers for what was taken, the call log, a last checkpoint.
 
 use std::collections::BTreeMap;
@@ -34,10 +34,14 @@ const UPKEEP: Duration = Duration::from_secs(15);
 pub fn serve(config: Config) -> anyhow::Result<()> {
     let metrics = telemetry::metrics()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    // Bound first, so that a port in use is told before anything is made; who connects meanwhile waits.
+    let listener = runtime.block_on(TcpListener::bind(config.server.listen)).with_context(|| {
+        format!("can't listen on {} (`server.listen` or --listen sets another)", config.server.listen)
+    })?;
     let parts = Parts::open(config, Clock::system())?;
     let engine = parts.engine.clone();
     let calls = Arc::clone(&parts.calls);
-    let served = runtime.block_on(run(parts, metrics));
+    let served = runtime.block_on(run(listener, parts, metrics));
     // Handlers that a cut-off client left behind end here, so that nothing writes after the last checkpoint.
     runtime.shutdown_timeout(Duration::from_secs(1));
     save_calls(&engine, &calls);
@@ -65,12 +69,8 @@ impl Parts {
     }
 }
 
-async fn run(parts: Parts, metrics: PrometheusHandle) -> anyhow::Result<()> {
+async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> anyhow::Result<()> {
     let Parts { mut config, clock, engine, calls } = parts;
-    // Bound first, so that a port in use is told before anything is made, and the address shown is the real one.
-    let listener = TcpListener::bind(config.server.listen).await.with_context(|| {
-        format!("can't listen on {} (`server.listen` or --listen sets another)", config.server.listen)
-    })?;
     let address = listener.local_addr().context("reading the address listened on")?;
     config.server.public_url = config.server.public_url_at(address);
     let mut stop = Stop::new()?;

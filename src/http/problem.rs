@@ -250,6 +250,10 @@ impl IntoResponse for Problem {
         for (name, value) in headers {
             response.headers_mut().append(name, value);
         }
+        if matches!(kind, Kind::TooLarge | Kind::RequestTimeout) {
+            // What is left of the body is not read, so the connection can't take another request: say so.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 }

@@ -10,13 +10,15 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::ControlFlow;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Deepest nesting of a record. Field paths are written by people; nobody names a field at level 32.
 const MAX_DEPTH: usize = 32;
 /// Most keys in one object: twenty times the attribute cap.
 const MAX_KEYS: usize = 2_000;
+/// Most items with nulls that are kept of an array: as many as an answer names.
+const MAX_NULL_ITEMS: usize = 1_000;
 /// How much of a key a message shows, in characters.
 const SHOWN_KEY: usize = 100;
 
@@ -28,7 +30,8 @@ pub(crate) enum Node<'a> {
     /// The number's own text.
     Number(&'a str),
     Text(Cow<'a, str>),
-    Array(Vec<Node<'a>>),
+    /// An array is never stored. Kept are its items that have a null in them, with their places, and of many the first.
+    Array(Vec<(usize, Node<'a>)>),
     Object(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
@@ -133,12 +136,13 @@ impl<'a> Node<'a> {
                 Self::Text(text)
             }
             Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| fail(without_place(&error)))?;
-                let nodes = items
-                    .into_iter()
-                    .enumerate()
-                    .map(|(at, item)| Self::at_depth(item, Place::Item(&place, at), depth + 1));
-                Self::Array(nodes.collect::<Result<_, _>>()?)
+                let mut items = Items { place, depth, kept: Vec::new(), bad: None };
+                let read = serde_json::Deserializer::from_str(text).deserialize_seq(&mut items);
+                match (items.bad, read) {
+                    (Some(bad), _) => return Err(bad),
+                    (None, Err(error)) => return Err(fail(without_place(&error))),
+                    (None, Ok(())) => Self::Array(items.kept),
+                }
             }
             Some(b'{') => {
                 let Members(members) = serde_json::from_str(text).map_err(|error| fail(without_place(&error)))?;
@@ -150,6 +154,15 @@ impl<'a> Node<'a> {
             }
             _ => Self::Number(text),
         })
+    }
+
+    fn has_null(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Array(items) => !items.is_empty(),
+            Self::Object(members) => members.iter().any(|(_, node)| node.has_null()),
+            _ => false,
+        }
     }
 
     fn member(&self, key: &str) -> Option<&Self> {
@@ -179,9 +192,7 @@ impl<'a> Node<'a> {
     ) -> ControlFlow<()> {
         match self {
             Self::Null => tell(place),
-            Self::Array(items) => {
-                items.iter().enumerate().try_for_each(|(at, item)| item.nulls(Place::Item(&place, at), tell))
-            }
+            Self::Array(items) => items.iter().try_for_each(|(at, item)| item.nulls(Place::Item(&place, *at), tell)),
             Self::Object(members) => {
                 members.iter().try_for_each(|(key, node)| node.nulls(Place::Key(&place, key), tell))
             }
@@ -203,6 +214,36 @@ impl<'a> Node<'a> {
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
+}
+
+/// Reads an array item by item, so that one of millions of items takes no more room than its text.
+struct Items<'p, 'a> {
+    place: Place<'p>,
+    depth: usize,
+    kept: Vec<(usize, Node<'a>)>,
+    /// What is wrong below, in place of an error of serde's, which has no pointer.
+    bad: Option<TreeError>,
+}
+
+impl<'de> Visitor<'de> for &mut Items<'_, 'de> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let mut at = 0;
+        while let Some(item) = seq.next_element()? {
+            let node = Node::at_depth(item, Place::Item(&self.place, at), self.depth + 1).map_err(|bad| {
+                self.bad = Some(bad);
+                A::Error::custom("an item is bad")
+            })?;
+            if self.kept.len() < MAX_NULL_ITEMS && node.has_null() {
+                self.kept.push((at, node));
+            }
+            at += 1;
+        }
+        Ok(())
+    }
 }
 
 /// A JSON pointer one step longer (RFC 6901: `~` is `~0`, `/` is `~1`).
@@ -244,6 +285,25 @@ mod tests {
         let wide: Vec<String> = (0..=MAX_KEYS).map(|n| format!("\"k{n}\":1")).collect();
         assert!(read(&format!("{{{}}}", wide.join(","))).is_err());
         assert_eq!(read(r#"{"a":["\ud800"]}"#).unwrap_err().pointer, "/r/a/0");
+    }
+
+    #[test]
+    fn of_an_array_only_items_with_nulls_are_kept() {
+        let read = |text: &str| {
+            let raw: &RawValue = serde_json::from_str(text).unwrap();
+            let node = Node::read(raw, "").unwrap();
+            let mut nulls = Vec::new();
+            let _ = node.nulls(Place::Top(""), &mut |place| {
+                nulls.push(place.pointer());
+                ControlFlow::Continue(())
+            });
+            (matches!(&node, Node::Array(kept) if kept.len() == nulls.len()), nulls)
+        };
+        assert_eq!(read(r#"[1,"a",[2],{"b":[]},true]"#), (true, vec![]));
+        assert_eq!(read(r#"[1,null,[2,[3,null]],{"b":null}]"#).1, ["/1", "/2/1/1", "/3/b"]);
+        assert_eq!(read(&format!("[{}]", vec!["null"; 5_000].join(","))).1.len(), MAX_NULL_ITEMS);
+        let raw: &RawValue = serde_json::from_str(r#"[1,{"a":[{"b":1,"b":2}]}]"#).unwrap();
+        assert_eq!(Node::read(raw, "/r").unwrap_err().pointer, "/r/1/a/0");
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// How a damaged store is mended.
-    pub const MEND: &'static str = "Nothing of it is served. Stop the server and put the last backup of the data folder in its place; \
+    pub const MEND: &'static str = "Nothing of it is served. To restore, stop the server and put the last backup of the data folder in its place; \
          without a backup, move the folder aside and start with an empty one";
 
     /// Damage in a folder that [`StoreError::in_folder`] names later.

@@ -5,8 +5,9 @@
 //! that could make a damaged store look whole: the seal moves only after everything was proven, so a store that is
 //! refused once stays refused. (sled itself cuts its file where it can't read on; that is why a backup is the remedy.)
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,8 @@ pub(super) struct Opened {
 /// Opens or creates the store in a folder.
 pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, StoreError> {
     fence::raise();
-    fs::create_dir_all(folder).map_err(|error| {
+    // Nobody else on the machine may read what is kept of end users.
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
         StoreError::io(format!("making the data folder {} (`storage.path`)", folder.display()), error)
     })?;
     let lock = lock(folder)?;

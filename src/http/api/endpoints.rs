@@ -46,6 +46,7 @@ pub(crate) async fn show(at: At<needs::IntegrationsWrite>) -> Result<Json<Endpoi
 /// What a rotation is told.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RotationQuery {
     /// Hours for which the old token stays good, 0 to 720; 0 if left out.
     #[param(minimum = 0, maximum = 720, required = false)]
