@@ -7,6 +7,7 @@
 
 mod calls;
 mod expressions;
+mod kept;
 mod survey;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -49,10 +50,14 @@ pub(super) fn check(ast: &AST, schema: &Schema) -> Findings {
         breaks: false,
         checked: HashMap::new(),
         patterns: HashSet::new(),
+        captures: kept::Captures::new(),
         findings: Findings::default(),
     };
     check.rule(ast);
     check.unused_functions();
+    for wrong in kept::check(ast, &check.captures) {
+        check.wrong(wrong);
+    }
     check.findings
 }
 
@@ -76,6 +81,7 @@ struct Check<'a> {
     /// What functions give, by name and which integrations they got; nothing while they are being checked.
     checked: HashMap<(String, usize, Vec<Option<IntegrationId>>), Kinds>,
     patterns: HashSet<ImmutableString>,
+    captures: kept::Captures,
     findings: Findings,
 }
 
@@ -161,6 +167,15 @@ impl<'a> Check<'a> {
         let kinds = self.body(function, parameters.collect());
         self.checked.insert(key, kinds);
         kinds
+    }
+
+    /// Notes what a closure captures; a function's closures are seen once for each way in which it is called.
+    fn captures(&mut self, captured: &[Known], at: Position) {
+        let plain: Vec<bool> = captured.iter().map(kept::is_plain).collect();
+        let all = self.captures.entry(at).or_insert_with(|| plain.clone());
+        for (known, plain) in all.iter_mut().zip(plain) {
+            *known = *known && plain;
+        }
     }
 
     /// Checks a closure where it is made; the first parameters are what it captures.

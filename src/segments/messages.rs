@@ -31,6 +31,9 @@ pub(super) enum FailureKind {
     Values,
 }
 
+/// What is said when Rhai itself panics.
+pub(super) const PANICKED: &str = "the rule breaks the language's own machinery: write it in another way";
+
 /// Why a rule does not parse.
 pub(super) fn syntax(text: &str, error: &ParseError) -> Wrong {
     let at = error.position();
@@ -213,6 +216,7 @@ pub(super) fn failure(error: &EvalAltResult) -> Failure {
         E::ErrorIndexNotFound(..) => (FailureKind::Values, "there is nothing at that index".to_owned()),
         other => {
             let text = other.to_string();
+        E::ErrorSystem(message, _) if message == PANICKED => (FailureKind::Mistake, PANICKED.to_owned()),
             let place = format!(" ({})", other.position());
             (FailureKind::Values, decapitalized(text.trim_end_matches(place.as_str())))
         }

@@ -29,7 +29,8 @@ impl<'a> Check<'a> {
             && let [Expr::DynamicConstant(value, _), captured @ ..] = &*call.args
             && let Some(pointer) = value.read_lock::<FnPtr>()
         {
-            let captured = captured.iter().map(|variable| self.root(variable)).collect();
+            let captured: Vec<Known> = captured.iter().map(|variable| self.root(variable)).collect();
+            self.captures(&captured, at);
             self.closure(&pointer, captured);
             return Known::of(Kinds::FUNCTION, at);
         }
