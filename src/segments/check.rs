@@ -12,7 +12,7 @@ mod survey;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use rhai::{AST, ASTFlags, BinaryExpr, Expr, FnPtr, ImmutableString, Position, Stmt, StmtBlock};
+use rhai::{AST, ASTFlags, BinaryExpr, Expr, FnCallExpr, FnPtr, ImmutableString, Position, Stmt, StmtBlock};
 
 use super::Schema;
 use super::typing::{Kinds, Known, Wrong};
@@ -367,7 +367,24 @@ fn attribute_id(integration: &IntegrationId, name: &AttributeName) -> AttributeI
 /// Where a statement begins.
 fn place(statement: &Stmt) -> Position {
     match statement {
-        Stmt::Expr(expression) => expression.start_position(),
+        Stmt::Expr(expression) => beginning(expression),
+        Stmt::FnCall(call, at) => beginning_of_call(call, *at),
         other => other.position(),
+    }
+}
+
+fn beginning(expression: &Expr) -> Position {
+    match expression {
+        Expr::FnCall(call, at) => beginning_of_call(call, *at),
+        other => other.start_position(),
+    }
+}
+
+/// An operator stands behind its first operand.
+fn beginning_of_call(call: &FnCallExpr, at: Position) -> Position {
+    let is_operator = !call.name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    match &*call.args {
+        [first, _] if is_operator => beginning(first),
+        _ => at,
     }
 }

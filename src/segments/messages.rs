@@ -103,7 +103,7 @@ fn too_large(at: Position, what: &str) -> Wrong {
 }
 
 /// What other languages write and Rhai does not know.
-fn mending(word: &str) -> Option<String> {
+pub(super) fn mending(word: &str) -> Option<String> {
     let instead = match word {
         "and" | "AND" | "And" => "&&",
         "or" | "OR" | "Or" => "||",
@@ -114,6 +114,9 @@ fn mending(word: &str) -> Option<String> {
         "!==" => "!=",
         "=" => "==",
         "?" => "if … { … } else { … }",
+        "True" | "TRUE" => "true",
+        "False" | "FALSE" => "false",
+        "#" => "//",
         "null" | "nil" | "None" | "undefined" => "()",
         _ => return None,
     };
@@ -213,10 +216,10 @@ pub(super) fn failure(error: &EvalAltResult) -> Failure {
                 Err(_) => format!("the rule throws {}", type_name(value)),
             },
         ),
+        E::ErrorSystem(message, _) if message == PANICKED => (FailureKind::Mistake, PANICKED.to_owned()),
         E::ErrorIndexNotFound(..) => (FailureKind::Values, "there is nothing at that index".to_owned()),
         other => {
             let text = other.to_string();
-        E::ErrorSystem(message, _) if message == PANICKED => (FailureKind::Mistake, PANICKED.to_owned()),
             let place = format!(" ({})", other.position());
             (FailureKind::Values, decapitalized(text.trim_end_matches(place.as_str())))
         }
