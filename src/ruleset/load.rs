@@ -199,6 +199,7 @@ impl<'l> Loading<'l> {
             }
         }
         if compiled.len() < sorted.segments.len() {
+            SegmentSet::cycles(compiled).into_iter().for_each(|(id, error)| self.segment_error(&id, error));
             return None;
         }
         let set = SegmentSet::new(compiled);
@@ -408,6 +409,17 @@ mod tests {
         ]);
         assert_eq!(told.len(), 2, "{told:#?}");
         assert!(told[0].starts_with("default/segments/a.rhai:") && told[1].starts_with("default/segments/b.rhai:"));
+    }
+
+    #[test]
+    fn a_cycle_is_told_beside_other_mistakes() {
+        let told = mistakes(&[
+            ("segments/a.rhai", "in_segment(\"a\")"),
+            ("segments/b.rhai", "crm.Seats > 1"),
+            ("segments/c.rhai", "in_segment(\"b\")"),
+        ]);
+        assert_eq!(told.len(), 2, "{told:#?}");
+        assert!(told[0].contains("in a cycle: a -> a") && told[1].starts_with("default/segments/b.rhai:1:1:"));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -122,7 +123,10 @@ impl Following {
         }
         for _ in 0..ROUNDS {
             if let Some(service) = self.service.upgrade() {
-                service.reload();
+                // Whatever a file brings to light, the files that come after it must be followed.
+                if catch_unwind(AssertUnwindSafe(|| service.reload())).is_err() {
+                    tracing::error!("reading the rules failed within the server; they are read again when they change");
+                }
             }
             let plan = Plan::of(&self.root);
             if plan == self.plan {
@@ -249,11 +253,40 @@ impl Plan {
             EventKind::Access(_) => true,
             _ => false,
         };
-        let here = |path: &PathBuf| {
-            self.paths.contains(path)
-                || self.folders.contains(path)
-                || path.parent().is_some_and(|folder| self.folders.contains(folder))
-        };
+        // An editor's swap files and notes must not hold up the reading; but a path that a link leads through counts,
+        // be its name as that of `..data`.
+        let ignored = |path: &PathBuf| path.file_name().is_some_and(|name| is_ignored(&name.to_string_lossy()));
+        let in_folder = |path: &PathBuf| path.parent().is_some_and(|folder| self.folders.contains(folder));
+        let on_the_way = |path: &PathBuf| self.paths.iter().any(|wanted| wanted.starts_with(path));
+        let here =
+            |path: &PathBuf| self.folders.contains(path) || (in_folder(path) && !ignored(path)) || on_the_way(path);
         event.need_rescan() || (!only_read && (event.paths.is_empty() || event.paths.iter().any(here)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ruleset::fixtures::{CRM, Rules};
+
+    #[test]
+    fn what_is_ignored_does_not_hold_up_the_reading_unless_a_link_leads_through_it() {
+        let rules = Rules::new(&[("default/integrations/crm.toml", CRM), ("default/segments/..1/a.rhai", "true")]);
+        let segments = rules.root().join("default/segments");
+        std::os::unix::fs::symlink("..data/a.rhai", segments.join("a.rhai")).unwrap();
+        let concerns = |plan: &Plan, name: &str| {
+            let event = Event::new(EventKind::Create(notify::event::CreateKind::Any)).add_path(segments.join(name));
+            plan.concerns(&event)
+        };
+        let dangling = Plan::of(&rules.root());
+        assert!(concerns(&dangling, "..data"), "what the link waits for");
+        std::os::unix::fs::symlink("..1", segments.join("..data")).unwrap();
+        let plan = Plan::of(&rules.root());
+        for name in ["a.rhai", "b.rhai", "stray.txt", "..data", "..1"] {
+            assert!(concerns(&plan, name), "{name}");
+        }
+        for name in [".a.rhai.swp", ".#a.rhai", "NOTES.md", "..2", ".git"] {
+            assert!(!concerns(&plan, name), "{name}");
+        }
     }
 }

@@ -7,11 +7,12 @@
 
 mod calls;
 mod expressions;
+mod kept;
 mod survey;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use rhai::{AST, ASTFlags, BinaryExpr, Expr, FnPtr, ImmutableString, Position, Stmt, StmtBlock};
+use rhai::{AST, ASTFlags, BinaryExpr, Expr, FnCallExpr, FnPtr, ImmutableString, Position, Stmt, StmtBlock};
 
 use super::Schema;
 use super::typing::{Kinds, Known, Wrong};
@@ -50,10 +51,14 @@ pub(super) fn check(ast: &AST, schema: &Schema) -> Findings {
         breaks: false,
         checked: HashMap::new(),
         patterns: HashSet::new(),
+        captures: kept::Captures::new(),
         findings: Findings::default(),
     };
     check.rule(ast);
     check.unused_functions();
+    for wrong in kept::check(ast, &check.captures) {
+        check.wrong(wrong);
+    }
     check.findings
 }
 
@@ -77,6 +82,7 @@ struct Check<'a> {
     /// What functions give, by name and which integrations they got; nothing while they are being checked.
     checked: HashMap<(String, usize, Vec<Option<IntegrationId>>), Kinds>,
     patterns: HashSet<ImmutableString>,
+    captures: kept::Captures,
     findings: Findings,
 }
 
@@ -162,6 +168,15 @@ impl<'a> Check<'a> {
         let kinds = self.body(function, parameters.collect());
         self.checked.insert(key, kinds);
         kinds
+    }
+
+    /// Notes what a closure captures; a function's closures are seen once for each way in which it is called.
+    fn captures(&mut self, captured: &[Known], at: Position) {
+        let plain: Vec<bool> = captured.iter().map(kept::is_plain).collect();
+        let all = self.captures.entry(at).or_insert_with(|| plain.clone());
+        for (known, plain) in all.iter_mut().zip(plain) {
+            *known = *known && plain;
+        }
     }
 
     /// Checks a closure where it is made; the first parameters are what it captures.
@@ -353,7 +368,24 @@ fn attribute_id(integration: &IntegrationId, name: &AttributeName) -> AttributeI
 /// Where a statement begins.
 fn place(statement: &Stmt) -> Position {
     match statement {
-        Stmt::Expr(expression) => expression.start_position(),
+        Stmt::Expr(expression) => beginning(expression),
+        Stmt::FnCall(call, at) => beginning_of_call(call, *at),
         other => other.position(),
+    }
+}
+
+fn beginning(expression: &Expr) -> Position {
+    match expression {
+        Expr::FnCall(call, at) => beginning_of_call(call, *at),
+        other => other.start_position(),
+    }
+}
+
+/// An operator stands behind its first operand.
+fn beginning_of_call(call: &FnCallExpr, at: Position) -> Position {
+    let is_operator = !call.name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    match &*call.args {
+        [first, _] if is_operator => beginning(first),
+        _ => at,
     }
 }

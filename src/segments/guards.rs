@@ -55,7 +55,14 @@ fn writing(engine: &mut Engine) {
     }
     engine.register_fn("to_json", |map: &mut Map| {
         let value = Dynamic::from_map(map.clone());
-        if is_deep(&value, DEPTH) { Err(too_large("Size of object map")) } else { Ok(rhai::format_map_as_json(map)) }
+        if is_deep(&value, DEPTH) {
+            return Err(too_large("Size of object map"));
+        }
+        // Rhai writes out what a closure captures too, and panics where that is the map that is being written.
+        if holds_function(&value) {
+            return Err("a function can't be written as JSON".into());
+        }
+        Ok(rhai::format_map_as_json(map))
     });
 }
 
@@ -89,6 +96,14 @@ fn is_deep(value: &Dynamic, depth: usize) -> bool {
     value.as_map_ref().is_ok_and(|map| map.values().any(inner))
 }
 
+/// Whether there is a function in lists and maps. They are no deeper than [`DEPTH`].
+fn holds_function(value: &Dynamic) -> bool {
+    if let Ok(list) = value.as_array_ref() {
+        return list.iter().any(holds_function);
+    }
+    value.is_fnptr() || value.as_map_ref().is_ok_and(|map| map.values().any(holds_function))
+}
+
 fn written(value: &Dynamic) -> String {
     let mut text = String::new();
     write(value, DEPTH, &mut text);
@@ -119,6 +134,9 @@ fn write(value: &Dynamic, depth: usize, text: &mut String) {
         text.push('}');
     } else if let Some(date) = value.read_lock::<Date>() {
         let _ = write!(text, "{}", *date);
+    } else if value.is_fnptr() {
+        // What it captures may be locked, and would be waited for.
+        text.push_str("Fn");
     } else {
         let _ = write!(text, "{value:?}");
     }

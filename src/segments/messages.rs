@@ -31,6 +31,9 @@ pub(super) enum FailureKind {
     Values,
 }
 
+/// What is said when Rhai itself panics.
+pub(super) const PANICKED: &str = "the rule breaks the language's own machinery: write it in another way";
+
 /// Why a rule does not parse.
 pub(super) fn syntax(text: &str, error: &ParseError) -> Wrong {
     let at = error.position();
@@ -100,7 +103,7 @@ fn too_large(at: Position, what: &str) -> Wrong {
 }
 
 /// What other languages write and Rhai does not know.
-fn mending(word: &str) -> Option<String> {
+pub(super) fn mending(word: &str) -> Option<String> {
     let instead = match word {
         "and" | "AND" | "And" => "&&",
         "or" | "OR" | "Or" => "||",
@@ -111,6 +114,9 @@ fn mending(word: &str) -> Option<String> {
         "!==" => "!=",
         "=" => "==",
         "?" => "if … { … } else { … }",
+        "True" | "TRUE" => "true",
+        "False" | "FALSE" => "false",
+        "#" => "//",
         "null" | "nil" | "None" | "undefined" => "()",
         _ => return None,
     };
@@ -210,6 +216,7 @@ pub(super) fn failure(error: &EvalAltResult) -> Failure {
                 Err(_) => format!("the rule throws {}", type_name(value)),
             },
         ),
+        E::ErrorSystem(message, _) if message == PANICKED => (FailureKind::Mistake, PANICKED.to_owned()),
         E::ErrorIndexNotFound(..) => (FailureKind::Values, "there is nothing at that index".to_owned()),
         other => {
             let text = other.to_string();

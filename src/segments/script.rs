@@ -5,9 +5,10 @@
 //! rules of a set run over the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use rhai::{AST, Dynamic, Identifier, ImmutableString, Map, Position, Scope};
+use rhai::{AST, Dynamic, EvalAltResult, Identifier, ImmutableString, Map, Position, Scope};
 
 use super::Facts;
 use super::evaluation::Session;
@@ -33,7 +34,10 @@ impl Script {
     pub(super) fn run(&self, scope: &mut Scope<'static>, session: &Session, time: Duration) -> Result<bool, Failure> {
         let size = scope.len();
         session.start(time);
-        let result = language().engine.eval_ast_with_scope::<Dynamic>(scope, &self.ast);
+        // A panic in Rhai must not take the thread with it: it may be the one that follows the rules folder.
+        let evaluation = AssertUnwindSafe(|| language().engine.eval_ast_with_scope::<Dynamic>(scope, &self.ast));
+        let result = catch_unwind(evaluation)
+            .unwrap_or_else(|_| Err(Box::new(EvalAltResult::ErrorSystem(messages::PANICKED.to_owned(), "".into()))));
         scope.rewind(size);
         if let Some(limit) = session.hit() {
             let at = result.err().map_or(Position::NONE, |error| error.position()).or_else(self.result_at);

@@ -43,7 +43,7 @@ impl SegmentSet {
         let by_id: BTreeMap<SegmentId, Segment> =
             segments.into_iter().map(|segment| (segment.id.clone(), segment)).collect();
         let errors: Vec<(SegmentId, RuleError)> =
-            by_id.values().flat_map(|segment| mistakes(segment, &by_id)).collect();
+            by_id.values().flat_map(|segment| mistakes(segment, &by_id, true)).collect();
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -63,6 +63,14 @@ impl SegmentSet {
         let slotted = |segment: &Segment| Some(Slotted::new(segment.condition().ok()?, &slot_of, &place_of));
         let conditions = order.iter().map(slotted).collect();
         Ok(Self { conditions, inputs, places: Arc::new(places), reads, segments: order })
+    }
+
+    /// The cycles among some of a system's segments, while others are not known; told as by [`SegmentSet::new`].
+    #[must_use]
+    pub fn cycles(segments: Vec<Segment>) -> Vec<(SegmentId, RuleError)> {
+        let by_id: BTreeMap<SegmentId, Segment> =
+            segments.into_iter().map(|segment| (segment.id.clone(), segment)).collect();
+        by_id.values().flat_map(|segment| mistakes(segment, &by_id, false)).collect()
     }
 
     /// The segments, each after those that it asks about.
@@ -181,11 +189,11 @@ fn place(
     }
 }
 
-/// What is wrong with what a segment asks about.
-fn mistakes(segment: &Segment, by_id: &BTreeMap<SegmentId, Segment>) -> Vec<(SegmentId, RuleError)> {
+/// What is wrong with what a segment asks about; `complete`: a segment that is not among them does not exist.
+fn mistakes(segment: &Segment, by_id: &BTreeMap<SegmentId, Segment>, complete: bool) -> Vec<(SegmentId, RuleError)> {
     let mut errors = Vec::new();
     for ask in segment.asks.iter() {
-        let message = if !by_id.contains_key(&ask.id) {
+        let message = if complete && !by_id.contains_key(&ask.id) {
             format!("there is no segment `{}` in this system", ask.id)
         } else if let Some(path) = path_back(segment, &ask.id, by_id) {
             let path: Vec<&str> = path.iter().map(|id| id.as_str()).collect();

@@ -8,6 +8,7 @@ use super::Check;
 use super::survey::Function;
 use crate::model::SegmentId;
 use crate::segments::language::{FORBIDDEN, REMOVED, WITHOUT_CLOSURE, language};
+use crate::segments::messages::mending;
 use crate::segments::signatures::{changes_in_place, check_native, elsewhere, native_gives, own, wrong_count};
 use crate::segments::typing::{Kinds, Known, Literal, Wrong, compare, date_literal, nearest};
 use crate::segments::{limits, patterns};
@@ -29,7 +30,8 @@ impl<'a> Check<'a> {
             && let [Expr::DynamicConstant(value, _), captured @ ..] = &*call.args
             && let Some(pointer) = value.read_lock::<FnPtr>()
         {
-            let captured = captured.iter().map(|variable| self.root(variable)).collect();
+            let captured: Vec<Known> = captured.iter().map(|variable| self.root(variable)).collect();
+            self.captures(&captured, at);
             self.closure(&pointer, captured);
             return Known::of(Kinds::FUNCTION, at);
         }
@@ -124,10 +126,8 @@ impl<'a> Check<'a> {
         let scripted = self.functions.iter().map(|function| function.name.as_str());
         let near = nearest(name, language().names().chain(scripted)).or(elsewhere(name));
         let wrong = Wrong::new(at, format!("there is no function `{name}`"));
-        self.wrong(match near {
-            Some(near) => wrong.hint(format!("did you mean `{near}`?")),
-            None => wrong,
-        });
+        let hint = mending(name).or_else(|| near.map(|near| format!("did you mean `{near}`?")));
+        self.wrong(hint.into_iter().fold(wrong, Wrong::hint));
     }
 
     // ---- the rules' own functions ----

@@ -9,6 +9,7 @@ use rhai::{ASTFlags, Dynamic, Expr, FnPtr, Position};
 use super::{Check, attribute_id};
 use crate::model::{AttributeName, IntegrationId};
 use crate::segments::language::language;
+use crate::segments::messages::mending;
 use crate::segments::signatures::{elsewhere, native_gives};
 use crate::segments::typing::{Kinds, Known, Literal, Wrong, nearest};
 
@@ -138,7 +139,7 @@ impl<'a> Check<'a> {
         let integrations: Vec<&str> = self.schema.integrations.keys().map(IntegrationId::as_str).collect();
         let seen = if self.depth == 0 { integrations.as_slice() } else { &[] };
         let names = self.variables.iter().map(|variable| variable.name.as_str()).chain(seen.iter().copied());
-        let mut hint = nearest(name, names).map(|near| format!("did you mean `{near}`?"));
+        let mut hint = mending(name).or_else(|| nearest(name, names).map(|near| format!("did you mean `{near}`?")));
         if hint.is_none() {
             let mut attributes = self
                 .schema
