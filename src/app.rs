@@ -105,7 +105,11 @@ fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result
 }
 
 /// The start's error when there is nothing to serve: every mistake, each on its line with file and place.
-fn nothing_to_serve(config: &Config, nothing: &NothingToServe) -> anyhow::Error {
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BrokenRules(String);
+
+fn nothing_to_serve(config: &Config, nothing: &NothingToServe) -> BrokenRules {
     let root = config.rules.path.display();
     let mistakes: Vec<String> = nothing
         .reports
@@ -117,7 +121,10 @@ fn nothing_to_serve(config: &Config, nothing: &NothingToServe) -> anyhow::Error 
             format!("{root}/{}:{line}:{column}: {}{hint}", error.file, error.message)
         })
         .collect();
-    anyhow::anyhow!("{}\n{nothing} ({root}): mend the files above, or set `rules.path`", mistakes.join("\n"))
+    BrokenRules(format!(
+        "{}\nerror: {nothing} ({root}): mend the files above, or set `rules.path`",
+        mistakes.join("\n")
+    ))
 }
 
 /// Ends the tokens of integrations that are gone, so that one made anew under the same id gets another.

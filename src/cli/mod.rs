@@ -21,6 +21,7 @@ use anyhow::{Context, anyhow};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::app::BrokenRules;
 use crate::config::{self, Config, ConfigErrors, Flags};
 
 /// Holds what a company knows about its end users, and says which segments each belongs to.
@@ -92,11 +93,9 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    let text = match error.downcast_ref::<ConfigErrors>() {
-        // Each begins with its own place, for editors to jump to.
-        Some(mistakes) => mistakes.to_string(),
-        None => format!("error: {error:#}"),
-    };
+    // Mistakes in files begin with their own place, for editors to jump to.
+    let in_files = error.is::<ConfigErrors>() || error.is::<BrokenRules>();
+    let text = if in_files { error.to_string() } else { format!("error: {error:#}") };
     let _ = writeln!(io::stderr(), "{text}");
     ExitCode::FAILURE
 }

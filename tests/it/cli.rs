@@ -139,6 +139,23 @@ fn the_example_that_comes_with_it_is_sound() {
 }
 
 #[test]
+fn a_start_with_nothing_to_serve_tells_every_mistake_at_the_beginning_of_its_line() {
+    let home = Server::with(&[
+        ("a/integrations/crm.toml", crm()),
+        ("a/segments/x.rhai", "crm.Nope > 1".to_owned()),
+        ("b/system.toml", "zz = 1".to_owned()),
+    ])
+    .home();
+    let output = home.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(1), "{}", both(&output));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    for place in ["rules/a/segments/x.rhai:1:5: ", "rules/b/system.toml:1:1: "] {
+        let begins = |line: &str| line.split_once(place).is_some_and(|(before, _)| !before.contains(' '));
+        assert!(stderr.lines().any(begins), "{place}: {stderr}");
+    }
+}
+
+#[test]
 fn the_reference_configuration_starts_a_server() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("config.toml")).expect("config.toml is in the repository");
