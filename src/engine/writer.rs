@@ -26,6 +26,10 @@ pub(super) const QUEUE: usize = 16_384;
 const QUEUED_CELLS: usize = 4_000_000;
 /// Cells after which a commit takes no more commands: bounds how long the first caller waits.
 const COMMIT_CELLS: usize = 100_000;
+/// Commands in a commit from which on the next one gives callers a moment to join.
+const CROWD: usize = 8;
+/// How often it does, at most.
+const YIELDS: usize = 4;
 /// How long an answer is kept for its `Idempotency-Key`: 24 hours.
 pub(super) const IDEMPOTENCY_MILLIS: i64 = 24 * 3600 * 1000;
 
@@ -222,15 +226,23 @@ pub(super) struct Writer {
 impl Writer {
     /// Runs until a [`Task::Stop`] or until every sender is gone.
     pub(super) fn run(mut self, queue: &Receiver<Command>) {
+        let mut group = 0;
         while let Ok(first) = queue.recv() {
             let mut cells = first.cells;
             let mut commands = vec![first];
-            while cells < COMMIT_CELLS
-                && let Ok(next) = queue.try_recv()
-            {
-                cells += next.cells;
-                commands.push(next);
+            take_waiting(queue, &mut commands, &mut cells);
+            if group >= CROWD {
+                // The callers of the last commit are just sending their next calls: let them, and take those, too.
+                // A commit costs the same however many share it. A caller alone never waits here.
+                for _ in 0..YIELDS {
+                    std::thread::yield_now();
+                    take_waiting(queue, &mut commands, &mut cells);
+                    if commands.len() >= group {
+                        break;
+                    }
+                }
             }
+            group = commands.len();
             self.shared.queued_commands.fetch_sub(commands.len(), Ordering::Relaxed);
             self.shared.queued_cells.fetch_sub(cells, Ordering::Relaxed);
             let stop = commands.iter().any(|command| matches!(command.task, Task::Stop));
@@ -285,6 +297,16 @@ impl Writer {
                 })
             }
         }
+    }
+}
+
+/// Takes all commands that wait, up to the bound.
+fn take_waiting(queue: &Receiver<Command>, commands: &mut Vec<Command>, cells: &mut usize) {
+    while *cells < COMMIT_CELLS
+        && let Ok(next) = queue.try_recv()
+    {
+        *cells += next.cells;
+        commands.push(next);
     }
 }
 

@@ -160,11 +160,16 @@ fn what_is_no_condition_says_why_and_where() {
         segment.condition().err().map(str::to_owned)
     };
     assert_eq!(why("// Name\ncrm.Seats > 3"), None);
+    assert_eq!(why("fn is_set(x) { x == 3 }\nis_set(crm.Seats)"), None, "a rule's own function goes before ours");
     for (rule, reason) in [
         ("let n = 0;\nfor i in 0..3 { n += i; }\nn > crm.Seats", "a loop (line 2, column 1)"),
         ("crm.Seats * 2 > 3", "the operator `*` (line 1, column 11)"),
         ("crm.Plan > \"m\"", "texts in an order (line 1, column 10)"),
         ("crm.Seats > web.Score", "a comparison of two values of the end user (line 1, column 11)"),
+        (
+            "fn is_set() { false }\ncrm.Seats.is_set()",
+            "the rule's own function `is_set` as a method (line 2, column 11)",
+        ),
         ("crm.Plan.len() > 2", "the function `len` (line 1, column 10)"),
         ("switch crm.Plan { \"pro\" => true, _ => false }", "a `switch` (line 1, column 1)"),
     ] {

@@ -261,6 +261,10 @@ impl<'a> Lowering<'a> {
         let at = rest.start_position();
         match rest {
             Expr::Property(names, at) => self.attribute(&base, &names.2, *at),
+            // A function of the rule's own, perhaps of the same name as one of ours, works on `this`.
+            Expr::MethodCall(call, at) if self.functions.iter().any(|function| function.name == call.name.as_str()) => {
+                script(*at, format!("the rule's own function `{}` as a method", call.name))
+            }
             Expr::MethodCall(call, at) => {
                 let mut arguments = vec![base];
                 for argument in &call.args {
