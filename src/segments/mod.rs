@@ -46,7 +46,8 @@ use typing::Wrong;
 /// What rules may name.
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
-    /// Each integration's attributes and their types (disabled integrations have none and count as unknown).
+    /// Each integration's attributes and their types, those of a disabled integration too: they may be
+    /// named, and read as missing.
     pub integrations: BTreeMap<IntegrationId, BTreeMap<AttributeName, AttributeType>>,
     /// Every segment of the system.
     pub segments: BTreeSet<SegmentId>,
