@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::state::{Stamp, State, cell_ref, code_of};
-use super::writer::{Mode, Outcome, Record, Update};
+use super::writer::{Mode, Outcome, Record, RecordWrite, Update};
 use crate::model::{AttributeId, AttributeName, AttributeType, EndUserId, IntegrationId, SystemId, Value};
 use crate::store::{Cell, ColumnNo, Op, SystemNo};
 
@@ -48,8 +48,8 @@ impl<'a> Plan<'a> {
     }
 
     /// A small record, in the same commit.
-    pub(crate) fn record(&mut self, op: Op) {
-        self.ops.push(op);
+    pub(crate) fn record(&mut self, (table, key, value): RecordWrite) {
+        self.ops.push(Op::Record { table, key, value });
     }
 
     /// An update call. An end user named twice: the later record stands.

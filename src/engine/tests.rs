@@ -41,6 +41,7 @@ fn update(integration: &str, mode: Mode, records: &[(&str, &[(&str, Value)])]) -
             .map(|(id, values)| Record { id: EndUserId::new(id).unwrap(), sets: sets(values) })
             .collect(),
         idempotency: None,
+        beside: Vec::new(),
     }
 }
 

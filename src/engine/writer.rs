@@ -48,6 +48,8 @@ pub struct Update {
     pub records: Vec<Record>,
     /// What makes sure that the same call sent again is not applied twice.
     pub idempotency: Option<Idempotency>,
+    /// Small records written in the same commit.
+    pub beside: Vec<RecordWrite>,
 }
 
 /// What happens to attributes that a record does not name.
@@ -319,32 +321,40 @@ fn carry_out(
     at: i64,
 ) -> Result<Answer, WriteError> {
     match task {
-        Task::Update(update) => match &update.idempotency {
-            None => Ok(Answer::Outcome(plan.update(&update))),
-            Some(idempotency) => {
-                if let Some(earlier) = earlier_answer(store, kept, &idempotency.key, at)? {
-                    let same = earlier.call_hash == idempotency.call_hash;
-                    return if same { Ok(Answer::Outcome(earlier.outcome)) } else { Err(WriteError::KeyReused) };
-                }
-                let outcome = plan.update(&update);
-                let answer = AnswerRecord { call_hash: idempotency.call_hash, at, outcome };
-                let value = crate::store::encode(&answer).map_err(|error| WriteError::Failed(error.to_string()))?;
-                kept.insert(idempotency.key.clone(), answer);
-                plan.record(Op::Record { table: Table::Idempotency, key: idempotency.key.clone(), value: Some(value) });
-                Ok(Answer::Outcome(outcome))
-            }
-        },
+        Task::Update(update) => carry_out_update(plan, &update, store, kept, at).map(Answer::Outcome),
         Task::Delete(system, id) => Ok(Answer::Flag(plan.delete(&system, &id))),
         Task::Unset(system, id, attribute) => Ok(Answer::Flag(plan.unset(&system, &id, &attribute))),
         Task::Records(records) => {
-            for (table, key, value) in records {
-                plan.record(Op::Record { table, key, value });
-            }
+            records.into_iter().for_each(|record| plan.record(record));
             Ok(Answer::Done)
         }
         Task::Purge(keep) => Ok(Answer::Count(plan.purge(keep.as_ref()))),
         Task::Stop => Ok(Answer::Done),
     }
+}
+
+/// Plans an update, once however often it comes under one idempotency key.
+fn carry_out_update(
+    plan: &mut Plan<'_>,
+    update: &Update,
+    store: &Store,
+    kept: &mut HashMap<Vec<u8>, AnswerRecord>,
+    at: i64,
+) -> Result<Outcome, WriteError> {
+    if let Some(Idempotency { key, call_hash }) = &update.idempotency
+        && let Some(earlier) = earlier_answer(store, kept, key, at)?
+    {
+        return if earlier.call_hash == *call_hash { Ok(earlier.outcome) } else { Err(WriteError::KeyReused) };
+    }
+    let outcome = plan.update(update);
+    if let Some(Idempotency { key, call_hash }) = &update.idempotency {
+        let answer = AnswerRecord { call_hash: *call_hash, at, outcome };
+        let value = crate::store::encode(&answer).map_err(|error| WriteError::Failed(error.to_string()))?;
+        kept.insert(key.clone(), answer);
+        plan.record((Table::Idempotency, key.clone(), Some(value)));
+    }
+    update.beside.iter().cloned().for_each(|record| plan.record(record));
+    Ok(outcome)
 }
 
 fn earlier_answer(

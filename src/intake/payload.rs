@@ -185,6 +185,7 @@ impl Call<'_> {
             declared: declared.properties.iter().map(|property| property.name.clone()).collect(),
             records,
             idempotency: None,
+            beside: Vec::new(),
         })
     }
 }

@@ -185,6 +185,20 @@ pub enum Table {
     Revoked,
     /// Single values of the server, by name.
     Server,
+    /// CSV imports, by import id.
+    Imports,
+    /// Saved filters, by `system/filter`.
+    Filters,
+    /// Hourly counts of segments, by `system/segment`.
+    History,
+    /// Operators' sessions, by the hash of their id.
+    Sessions,
+    /// Letters that wait to be sent, by time and number.
+    Mail,
+    /// Who did what, by time and number.
+    Audit,
+    /// Requests for access, by id.
+    AccessRequests,
 }
 
 impl Table {
@@ -199,6 +213,13 @@ impl Table {
             Self::Calls => 6,
             Self::Revoked => 7,
             Self::Server => 8,
+            Self::Imports => 9,
+            Self::Filters => 10,
+            Self::History => 11,
+            Self::Sessions => 12,
+            Self::Mail => 13,
+            Self::Audit => 14,
+            Self::AccessRequests => 15,
         }
     }
 }
