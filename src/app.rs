@@ -94,8 +94,13 @@ fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result
     let (accounts, bootstrap) = Accounts::open(Arc::new(engine.clone()), config, clock.clone(), &env)?;
     let options = RulesOptions { watch: true, read_only: config.rules.read_only, script_us: config.limits.script_us };
     let last_good = Arc::new(StoredLastGood(engine.clone()));
-    let retiring = Arc::clone(&accounts);
-    let before_swap = Box::new(move |old: &LiveRules, new: &LiveRules| retire_tokens(&retiring, old, new));
+    let (retiring, adopting) = (Arc::clone(&accounts), engine.clone());
+    let before_swap = Box::new(move |old: &LiveRules, new: &LiveRules| {
+        if let Err(error) = adopting.adopt(&new.systems) {
+            tracing::error!(%error, "memberships could not be made right by the new rules; the old ones are read on");
+        }
+        retire_tokens(&retiring, old, new);
+    });
     let rules = RulesService::start(config.rules.path.clone(), last_good, clock.clone(), options, before_swap)
         .map_err(|nothing| nothing_to_serve(config, &nothing))?;
     if let Some(bootstrap) = bootstrap {

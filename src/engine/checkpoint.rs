@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogue, Spec};
 use super::column::Column;
+use super::events::EventLog;
 use super::snapshot::{Chunk, Snapshot, SystemData};
 use super::state::{Stamp, State};
-use crate::model::SystemId;
+use crate::model::{SystemId, Timestamp};
 use crate::store::{PieceKey, Store, StoreError, SystemNo};
 
 /// What a checkpoint keeps beside the columns.
@@ -50,7 +51,8 @@ pub(super) fn write(store: &Store, snapshot: &Snapshot, since: u64) -> Result<u6
 }
 
 /// Loads the last checkpoint and replays the journal after it. Gives the state, and the checkpoint's number.
-pub(super) fn load(store: &Store) -> Result<(State, u64), StoreError> {
+pub(super) fn load(store: &Store, events: &EventLog) -> Result<(State, u64), StoreError> {
+    events.load(store)?;
     let (stands_for, manifest) = match store.manifest::<Manifest>()? {
         Some((number, manifest)) => (number, manifest),
         None => (0, Manifest { systems: Vec::new() }),
@@ -83,7 +85,7 @@ pub(super) fn load(store: &Store) -> Result<(State, u64), StoreError> {
         Ok(())
     })?;
     let systems = systems.into_iter().map(|(id, data)| (id, Arc::new(data))).collect();
-    let mut state = State::from_snapshot(Snapshot { commit: stands_for, systems });
+    let mut state = State::from_snapshot(Snapshot { commit: stands_for, systems, live: BTreeMap::new() });
     store.replay(stands_for, |commit, entry| {
         for op in &entry.ops {
             state.apply_columns(op, Stamp { at: entry.at, commit });
@@ -94,6 +96,7 @@ pub(super) fn load(store: &Store) -> Result<(State, u64), StoreError> {
             }
         }
         state.snapshot.commit = commit;
+        events.take(&entry.ops, Timestamp::from_millis(entry.at));
         Ok(())
     })?;
     Ok((state.index_all(), stands_for))

@@ -39,6 +39,9 @@ impl Bits {
             *word = *word & !(1 << (at % 64)) | u64::from(on) << (at % 64);
         }
     }
+    pub(super) fn words(&self) -> &[u64] {
+        &self.0
+    }
     pub(crate) fn count(&self) -> u64 {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()
     }
@@ -59,7 +62,7 @@ pub(crate) enum CellRef<'a> {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum Cells {
+pub(super) enum Cells {
     #[serde(rename = "d")]
     Dictionary {
         #[serde(rename = "t")]
@@ -113,6 +116,10 @@ impl Column {
     /// An empty column for times in milliseconds.
     pub(crate) fn of_times() -> Self {
         Self::of(AttributeType::Date)
+    }
+
+    pub(super) fn cells(&self) -> &Cells {
+        &self.cells
     }
 
     pub(crate) fn present(&self) -> &Bits {
@@ -249,7 +256,7 @@ fn set_double(cells: &mut Vec<f64>, row: usize, number: f64) {
     }
 }
 
-fn unscale(int: i64, scale: u8) -> f64 {
+pub(super) fn unscale(int: i64, scale: u8) -> f64 {
     int as f64 / SCALES.get(usize::from(scale)).copied().unwrap_or(1.0)
 }
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::mask::Mask;
 use super::packed;
 
 /// Offsets from a base, all of one width.
@@ -47,6 +48,35 @@ impl Ints {
             Offsets::Long(cells) => cells.get(at).copied(),
         };
         self.base.wrapping_add_unsigned(offset.unwrap_or(0))
+    }
+
+    /// The cells from `low` to `high`, both in: the span is moved to the offsets once, and those are compared.
+    pub(super) fn within(&self, low: i64, high: i64) -> Mask {
+        fn compare<T: Copy + PartialOrd + TryFrom<u64>>(cells: &[T], low: u64, high: u64, max: T) -> Mask {
+            let Ok(low) = T::try_from(low) else { return Mask::NONE };
+            let high = T::try_from(high).unwrap_or(max);
+            Mask::where_cells(cells, |cell| low <= cell && cell <= high)
+        }
+        if high < self.base || low > high {
+            return Mask::NONE;
+        }
+        let low = low.max(self.base).wrapping_sub(self.base).cast_unsigned();
+        let high = high.wrapping_sub(self.base).cast_unsigned();
+        // A narrow buffer may end before its last cells, which are the base.
+        let tail = |len: usize| if low == 0 && len < self.len as usize { Mask::from_row(len) } else { Mask::NONE };
+        match &self.offsets {
+            Offsets::Same => {
+                if low == 0 {
+                    Mask::ALL
+                } else {
+                    Mask::NONE
+                }
+            }
+            Offsets::Byte(cells) => compare(cells, low, high, u8::MAX).or(&tail(cells.len())),
+            Offsets::Short(cells) => compare(cells, low, high, u16::MAX).or(&tail(cells.len())),
+            Offsets::Word(cells) => compare(cells, low, high, u32::MAX).or(&tail(cells.len())),
+            Offsets::Long(cells) => compare(cells, low, high, u64::MAX).or(&tail(cells.len())),
+        }
     }
 
     /// Sets one cell. `present` tells which other cells count when the range has to be found anew.

@@ -12,14 +12,22 @@
 //!
 //! Refuses to know of HTTP, of files of rules beyond their types, and of how the store keeps what it is given.
 
+mod adopt;
+mod bound;
 mod catalogue;
 mod checkpoint;
 mod column;
-mod evaluate;
+mod events;
 mod index;
 mod ints;
+mod keeper;
+mod live;
+mod mask;
+mod members;
 mod packed;
 mod plan;
+mod reader;
+mod scan;
 mod snapshot;
 mod state;
 mod texts;
@@ -36,13 +44,16 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-pub use evaluate::{Membership, segments_of};
+pub use events::{Event, Following};
+pub use reader::{Members, Page, Question, Reader, Sight};
 pub use snapshot::{EndUser, Snapshot, SystemData};
 pub use writer::{Idempotency, Keep, Mode, Outcome, Record, RecordWrite, Update, WriteError};
 
 use crate::clock::Clock;
 use crate::model::{AttributeId, EndUserId, SystemId};
+use crate::ruleset::RuleSet;
 use crate::store::{Store, StoreError, Table};
+use events::EventLog;
 use writer::{Answer, AnswerRecord, Command, IDEMPOTENCY_MILLIS, QUEUE, Shared, Task, Writer, submit};
 
 /// Cells written after which a checkpoint is due, so that a start after a crash replays no more than that.
@@ -78,8 +89,12 @@ pub struct Status {
 #[derive(Debug)]
 struct Threads {
     writer: JoinHandle<()>,
+    keeper: keeper::Keeper,
     checkpointer: JoinHandle<()>,
 }
+
+/// The rules of every system.
+pub type SystemRules = std::collections::BTreeMap<SystemId, Arc<RuleSet>>;
 
 type CheckpointDone = tokio::sync::oneshot::Sender<Result<(), WriteError>>;
 
@@ -90,6 +105,9 @@ struct Inner {
     /// Asks the checkpointer for a checkpoint now; dropping it ends the checkpointer.
     wake: Mutex<Option<Sender<CheckpointDone>>>,
     checkpointed: Arc<AtomicU64>,
+    /// Held while new rules or a new day are made live.
+    adopting: Mutex<()>,
+    clock: Clock,
     threads: Mutex<Option<Threads>>,
 }
 
@@ -111,8 +129,9 @@ impl Engine {
     pub fn start(store: Store, clock: Clock, options: &EngineOptions) -> Result<Self, StoreError> {
         let started = Instant::now();
         let store = Arc::new(store);
-        let (state, stands_for) = checkpoint::load(&store)?;
-        let shared = Arc::new(Shared::new(state.snapshot.clone()));
+        let events = EventLog::default();
+        let (state, stands_for) = checkpoint::load(&store, &events)?;
+        let shared = Arc::new(Shared::new(state.snapshot.clone(), events));
         tracing::info!(
             end_users = state.snapshot.end_users(),
             commit = state.snapshot.commit,
@@ -129,15 +148,19 @@ impl Engine {
             shared: Arc::clone(&shared),
             store: Arc::clone(&store),
             queue: queue.clone(),
-            clock,
+            clock: clock.clone(),
             min_free_mib: options.min_free_mib,
             checkpointed: Arc::clone(&checkpointed),
             last: Instant::now(),
         };
         checkpointer.watch_disk();
         let checkpointer = spawn("checkpointer", move || checkpointer.run(&requests))?;
-        let threads = Mutex::new(Some(Threads { writer, checkpointer }));
-        Ok(Self(Arc::new(Inner { shared, store, queue, wake: Mutex::new(Some(wake)), checkpointed, threads })))
+        let (wake, adopting, threads) = (Mutex::new(Some(wake)), Mutex::new(()), Mutex::new(None));
+        let inner = Inner { shared, store, queue, wake, checkpointed, adopting, clock, threads };
+        let engine = Self(Arc::new(inner));
+        let keeper = keeper::start(&engine)?;
+        *engine.0.threads.lock() = Some(Threads { writer, keeper, checkpointer });
+        Ok(engine)
     }
 
     /// What is readable now: one immutable view of every system.
@@ -186,8 +209,7 @@ impl Engine {
     /// # Errors
     /// [`WriteError`]; none of them was written then.
     pub fn write_records_blocking(&self, records: Vec<RecordWrite>) -> Result<(), WriteError> {
-        let answer = submit(&self.0.shared, &self.0.queue, Task::Records(records))?;
-        answer.blocking_recv().unwrap_or(Err(WriteError::Stopping)).map(|_| ())
+        self.ask_blocking(Task::Records(records)).map(|_| ())
     }
 
     /// Deletes the values of every attribute that `keep` does not keep; how many went.
@@ -229,6 +251,7 @@ impl Engine {
     /// Finishes what was taken, writes a last checkpoint, and ends the threads. Blocks; later writes are refused.
     pub fn stop(&self) {
         let Some(threads) = self.0.threads.lock().take() else { return };
+        threads.keeper.stop();
         if let Ok(answer) = submit(&self.0.shared, &self.0.queue, Task::Stop) {
             let _ = answer.blocking_recv();
         }
@@ -241,6 +264,7 @@ impl Engine {
     #[cfg(test)]
     fn abandon(&self) {
         let Some(threads) = self.0.threads.lock().take() else { return };
+        threads.keeper.stop();
         if let Ok(answer) = submit(&self.0.shared, &self.0.queue, Task::Stop) {
             let _ = answer.blocking_recv();
         }
@@ -248,6 +272,10 @@ impl Engine {
         self.0.checkpointed.store(self.0.shared.published.load().commit, Ordering::Relaxed);
         drop(self.0.wake.lock().take());
         let _ = threads.checkpointer.join();
+    }
+
+    fn ask_blocking(&self, task: Task) -> Result<Answer, WriteError> {
+        submit(&self.0.shared, &self.0.queue, task)?.blocking_recv().unwrap_or(Err(WriteError::Stopping))
     }
 
     async fn ask(&self, task: Task) -> Result<Answer, WriteError> {
@@ -326,9 +354,20 @@ impl Checkpointer {
         }
     }
 
+    /// Writes the moves that the checkpoint's journal will not hold any more.
+    fn keep_events(&self) {
+        let records = self.shared.events.records();
+        if !records.is_empty()
+            && let Ok(answer) = submit(&self.shared, &self.queue, Task::Records(records))
+        {
+            let _ = answer.blocking_recv();
+        }
+    }
+
     fn write(&mut self) -> Result<(), WriteError> {
         self.last = Instant::now();
         let cells = self.shared.cells_since_checkpoint.swap(0, Ordering::Relaxed);
+        self.keep_events();
         let snapshot = self.shared.published.load_full();
         let since = self.checkpointed.load(Ordering::Relaxed);
         if snapshot.commit == since {

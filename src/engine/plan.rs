@@ -3,19 +3,34 @@
 //! Every operation is applied to the state as soon as it is planned, so that a later call of the same commit sees
 //! it. Refuses to know of durability: the writer throws the state away when the commit fails.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::state::{Stamp, State, cell_ref, code_of};
+use super::catalogue::Spec;
+use super::events::EventLog;
+use super::state::{Moved, Stamp, State, cell_ref, code_of};
 use super::writer::{Mode, Outcome, Record, RecordWrite, Update};
 use crate::model::{AttributeId, AttributeName, AttributeType, EndUserId, IntegrationId, SystemId, Value};
-use crate::store::{Cell, ColumnNo, Op, SystemNo};
+use crate::store::{Cause, Cell, ColumnNo, Op, RowNo, SystemNo};
+
+/// Most moves that one commit tells of. A larger change leaves a gap, which followers are told of: they read anew who
+/// is in a segment.
+pub(super) const MAX_TOLD: u64 = 32_768;
 
 /// Plans one commit.
 pub(crate) struct Plan<'a> {
-    state: &'a mut State,
+    pub(super) state: &'a mut State,
     stamp: Stamp,
     ops: Vec<Op>,
+    events: &'a EventLog,
+    /// By system: the number of the next move, and how many were planned.
+    numbers: BTreeMap<SystemNo, (u64, u64)>,
+}
+
+/// Where a write went.
+struct Written<'a> {
+    system: &'a SystemId,
+    integration: &'a IntegrationId,
 }
 
 /// What became of one end user.
@@ -34,12 +49,59 @@ fn cell_of(value: &Value) -> Cell {
 }
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(state: &'a mut State, stamp: Stamp) -> Self {
-        Self { state, stamp, ops: Vec::new() }
+    pub(crate) fn new(state: &'a mut State, stamp: Stamp, events: &'a EventLog) -> Self {
+        Self { state, stamp, ops: Vec::new(), events, numbers: BTreeMap::new() }
     }
 
-    pub(crate) fn into_ops(self) -> Vec<Op> {
+    pub(crate) fn into_ops(mut self) -> Vec<Op> {
+        for (system, (before, told)) in std::mem::take(&mut self.numbers) {
+            if told > MAX_TOLD {
+                self.ops.push(Op::Forget { system, id: None, before });
+            }
+        }
         self.ops
+    }
+
+    /// Notes what followers are told: that somebody entered and left segments.
+    pub(super) fn tell(&mut self, system: SystemNo, id: &str, moved: Moved, cause: &Arc<Cause>) {
+        let (next, told) = self.number(system);
+        let first = *next;
+        let count = moved.len() as u64;
+        (*next, *told) = (first + count, *told + count);
+        if count > 0 && *told <= MAX_TOLD {
+            let Moved { entered, left } = moved;
+            self.ops.push(Op::Moves { system, first, id: Arc::from(id), entered, left, cause: Arc::clone(cause) });
+        }
+    }
+
+    /// Notes that followers can't be told what came before now.
+    pub(super) fn leave_gap(&mut self, system: SystemNo, moves: u64) {
+        let (next, told) = self.number(system);
+        (*next, *told) = (*next + moves, MAX_TOLD + 1);
+    }
+
+    fn number(&mut self, system: SystemNo) -> &mut (u64, u64) {
+        let events = self.events;
+        self.numbers.entry(system).or_insert_with(|| (events.of(system).next(), 0))
+    }
+
+    /// Judges a row that was just written, and notes what that changed.
+    fn judge(&mut self, update: &Written<'_>, row: RowNo, columns: Option<&[ColumnNo]>) {
+        let moved = self.state.judge(update.system, row, columns);
+        let Some(data) = self.state.system(update.system).filter(|_| moved.len() > 0) else { return };
+        let all = 0..data.catalogue.next();
+        let written: Vec<ColumnNo> = columns.map_or_else(|| all.collect(), <[ColumnNo]>::to_vec);
+        let mut attributes: Vec<Arc<str>> = written
+            .into_iter()
+            .filter_map(|column| match data.catalogue.spec(column)? {
+                Spec::Attribute(id, _) if id.integration == *update.integration => Some(id.name.shared()),
+                _ => None,
+            })
+            .collect();
+        attributes.dedup();
+        let cause = Cause::Update { integration: update.integration.shared(), attributes };
+        let (no, id) = (data.no, data.id(row).to_owned());
+        self.tell(no, &id, moved, &Arc::new(cause));
     }
 
     fn does(&mut self, op: Op) {
@@ -99,8 +161,12 @@ impl<'a> Plan<'a> {
             Some(_) => (None, Fate::Updated),
             None => (Some(record.id.as_str().to_owned()), Fate::Created),
         };
+        let columns: Option<Vec<ColumnNo>> =
+            row.map(|_| sets.iter().map(|(column, _)| *column).chain(clears.iter().copied()).collect());
         let row = row.unwrap_or_else(|| self.state.take_row(system));
         self.does(Op::Put { system, row, id, touched, sets, clears });
+        let written = Written { system: &update.system, integration: &update.integration };
+        self.judge(&written, row, columns.as_deref());
         fate
     }
 
@@ -122,8 +188,11 @@ impl<'a> Plan<'a> {
     pub(crate) fn delete(&mut self, system: &SystemId, id: &EndUserId) -> bool {
         let Some(data) = self.state.system(system) else { return false };
         let Some(row) = data.find_row(id.as_str()) else { return false };
-        let system = data.no;
-        self.does(Op::Delete { system, row });
+        let no = data.no;
+        self.state.forget(system, row);
+        self.does(Op::Delete { system: no, row });
+        let before = self.number(no).0;
+        self.ops.push(Op::Forget { system: no, id: Some(id.shared()), before });
         true
     }
 
@@ -136,8 +205,9 @@ impl<'a> Plan<'a> {
         if clears.is_empty() {
             return false;
         }
-        let (touched, system) = (data.catalogue.set_at(&attribute.integration), data.no);
-        self.does(Op::Put { system, row, id: None, touched, sets: Vec::new(), clears });
+        let (touched, no) = (data.catalogue.set_at(&attribute.integration), data.no);
+        self.does(Op::Put { system: no, row, id: None, touched, sets: Vec::new(), clears: clears.clone() });
+        self.judge(&Written { system, integration: &attribute.integration }, row, Some(&clears));
         true
     }
 

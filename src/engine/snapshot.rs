@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::catalogue::{CREATED, IDS, SharedCatalogue, UPDATED};
 use super::column::{CellRef, Column, ROWS};
 use super::index::Index;
+use super::live::Live;
 use crate::model::{AttributeId, AttributeType, Date, EndUserId, IntegrationId, SystemId, Timestamp, Value};
 use crate::store::{ColumnNo, RowNo, SystemNo};
 
@@ -101,7 +102,22 @@ pub struct EndUser<'a> {
     row: RowNo,
 }
 
+impl<'a> EndUser<'a> {
+    pub(crate) fn at(system: &'a SystemData, row: RowNo) -> Self {
+        Self { system, row }
+    }
+    pub(crate) fn row(&self) -> RowNo {
+        self.row
+    }
+}
+
 impl EndUser<'_> {
+    /// The identifier.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.system.id(self.row)
+    }
+
     /// When the end user came to be.
     #[must_use]
     pub fn created_at(&self) -> Timestamp {
@@ -129,7 +145,7 @@ impl EndUser<'_> {
         if let Some(value) = typed.of(kind).and_then(|no| stored(no, kind)) {
             return Some(value);
         }
-        [AttributeType::String, AttributeType::Number, AttributeType::Date]
+        AttributeType::ALL
             .into_iter()
             .filter(|other| *other != kind)
             .find_map(|other| stored(typed.of(other)?, other))?
@@ -138,7 +154,7 @@ impl EndUser<'_> {
 }
 
 /// A cell as a value of its column's type.
-fn value_of(cell: CellRef<'_>, kind: AttributeType) -> Option<Value> {
+pub(crate) fn value_of(cell: CellRef<'_>, kind: AttributeType) -> Option<Value> {
     match (cell, kind) {
         (CellRef::String(text), AttributeType::String) => Some(Value::String(Arc::from(text))),
         (CellRef::Number(number), AttributeType::Number) => Some(Value::Number(number)),
@@ -155,6 +171,8 @@ pub struct Snapshot {
     /// Number of the journal entry up to which it stands.
     pub(crate) commit: u64,
     pub(crate) systems: BTreeMap<SystemId, Arc<SystemData>>,
+    /// The rules of each system that has some, and who is in which segment by them.
+    pub(crate) live: BTreeMap<SystemId, Arc<Live>>,
 }
 
 impl Snapshot {

@@ -12,6 +12,7 @@ use super::column::{CellRef, ROWS};
 use super::index::Index;
 use super::snapshot::{Chunk, Snapshot, SystemData, locate};
 use crate::model::{AttributeId, AttributeName, AttributeType, IntegrationId, SystemId};
+use crate::ruleset::RuleSet;
 use crate::store::{Cell, ColumnNo, Op, RowNo, SystemNo};
 
 /// When and by which journal entry a change is made.
@@ -30,12 +31,38 @@ struct Room {
     next: RowNo,
 }
 
+/// The segments that an end user entered and left.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    pub(crate) entered: Vec<Arc<str>>,
+    pub(crate) left: Vec<Arc<str>>,
+}
+
+impl Moved {
+    /// From places of the rules' segments, and whether each was entered.
+    fn of(rules: &RuleSet, moves: Vec<(usize, bool)>) -> Self {
+        let mut moved = Self::default();
+        for (place, entered) in moves {
+            let Some(segment) = rules.segments.order().get(place) else { continue };
+            let list = if entered { &mut moved.entered } else { &mut moved.left };
+            list.push(segment.id.shared());
+        }
+        moved
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entered.len() + self.left.len()
+    }
+}
+
 /// A snapshot in the making.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) snapshot: Snapshot,
     names: HashMap<SystemNo, SystemId>,
     rooms: HashMap<SystemNo, Room>,
+    /// Rows written since somebody began to compute new segments beside the live ones.
+    pub(crate) watched: Option<Vec<(SystemId, RowNo)>>,
 }
 
 /// The wire code of a type in an [`Op::Column`].
@@ -93,7 +120,7 @@ impl State {
     pub(crate) fn from_snapshot(snapshot: Snapshot) -> Self {
         let names = snapshot.systems.iter().map(|(id, data)| (data.no, id.clone())).collect();
         let rooms = snapshot.systems.values().map(|data| (data.no, room_in(data))).collect();
-        Self { snapshot, names, rooms }
+        Self { snapshot, names, rooms, watched: None }
     }
 
     /// After chunks are loaded and the journal is replayed: finds everyone's row.
@@ -126,6 +153,27 @@ impl State {
             room.next += 1;
             room.next - 1
         })
+    }
+
+    /// Judges a row whose values were just changed. Gives the segments entered and left.
+    pub(crate) fn judge(&mut self, system: &SystemId, row: RowNo, columns: Option<&[ColumnNo]>) -> Moved {
+        if let Some(watched) = &mut self.watched {
+            watched.push((system.clone(), row));
+        }
+        let (Some(data), Some(live)) = (self.snapshot.systems.get(system), self.snapshot.live.get_mut(system)) else {
+            return Moved::default();
+        };
+        Moved::of(&live.rules.clone(), Arc::make_mut(live).judge_row(data, row, columns))
+    }
+
+    /// Takes a row out of every segment before its end user goes.
+    pub(crate) fn forget(&mut self, system: &SystemId, row: RowNo) {
+        if let Some(watched) = &mut self.watched {
+            watched.push((system.clone(), row));
+        }
+        if let Some(live) = self.snapshot.live.get_mut(system) {
+            Arc::make_mut(live).forget_row(row);
+        }
     }
 
     fn data_mut(&mut self, no: SystemNo) -> Option<&mut SystemData> {
@@ -192,7 +240,7 @@ impl State {
                     editor.clear(no);
                 }
             }),
-            Op::Record { .. } => {}
+            Op::Record { .. } | Op::Moves { .. } | Op::Forget { .. } => {}
         }
     }
 

@@ -70,8 +70,7 @@ impl Texts {
         self.ends.push(self.bytes.len() as u32);
     }
 
-    #[cfg(test)]
-    fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.len()).map(|at| self.get(at))
     }
 

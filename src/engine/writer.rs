@@ -4,21 +4,25 @@
 //! Invariant: nothing is acknowledged, and nothing is readable, before it is durable. After a failed commit the
 //! state goes back to the published snapshot.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::adopt::Adoption;
+use super::events::EventLog;
+use super::live::Progress;
 use super::plan::Plan;
 use super::snapshot::Snapshot;
 use super::state::{Stamp, State};
 use crate::clock::Clock;
-use crate::model::{AttributeId, AttributeName, EndUserId, IntegrationId, SystemId, Value};
-use crate::store::{Entry, Op, Store, StoreError, Table};
+use crate::model::{AttributeId, AttributeName, EndUserId, IntegrationId, SystemId, Timestamp, Value};
+use crate::store::{Entry, Op, RowNo, Store, StoreError, Table};
 
 /// Commands that may wait before callers are told to come back.
 pub(super) const QUEUE: usize = 16_384;
@@ -131,16 +135,23 @@ pub(super) enum Task {
     Unset(SystemId, EndUserId, AttributeId),
     Records(Vec<RecordWrite>),
     Purge(Keep),
+    /// From now on note which rows are written.
+    Watch,
+    /// Which rows were written since the watch began, or since this was asked last.
+    Watched,
+    /// Make new rules, or a new day's memberships, live.
+    Adopt(Adoption),
     /// Answered when everything before it is done; then the writer ends.
     Stop,
 }
 
 /// What a task came to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) enum Answer {
     Outcome(Outcome),
     Flag(bool),
     Count(u64),
+    Rows(Vec<(SystemId, RowNo)>),
     Done,
 }
 
@@ -156,7 +167,10 @@ pub(super) struct Command {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) published: ArcSwap<Snapshot>,
+    pub(super) events: EventLog,
     pub(super) disk_full: AtomicBool,
+    /// Systems whose memberships are being computed.
+    pub(super) computing: Mutex<BTreeMap<SystemId, Arc<Progress>>>,
     /// Cells written since the last checkpoint began.
     pub(super) cells_since_checkpoint: AtomicU64,
     queued_commands: AtomicUsize,
@@ -164,10 +178,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(snapshot: Snapshot) -> Self {
+    pub(super) fn new(snapshot: Snapshot, events: EventLog) -> Self {
         Self {
             published: ArcSwap::from_pointee(snapshot),
+            events,
             disk_full: AtomicBool::new(false),
+            computing: Mutex::default(),
             cells_since_checkpoint: AtomicU64::new(0),
             queued_commands: AtomicUsize::new(0),
             queued_cells: AtomicUsize::new(0),
@@ -196,8 +212,8 @@ pub(super) fn submit(
     task: Task,
 ) -> Result<oneshot::Receiver<Result<Answer, WriteError>>, WriteError> {
     let cells = task.cells();
-    let frees_room = matches!(task, Task::Delete(..) | Task::Stop | Task::Purge(_));
-    if !frees_room && shared.disk_full.load(Ordering::Relaxed) {
+    let grows = matches!(task, Task::Update(_) | Task::Unset(..) | Task::Records(_));
+    if grows && shared.disk_full.load(Ordering::Relaxed) {
         return Err(WriteError::DiskFull);
     }
     if shared.queued_cells.load(Ordering::Relaxed) > QUEUED_CELLS {
@@ -250,9 +266,19 @@ impl Writer {
             let stop = commands.iter().any(|command| matches!(command.task, Task::Stop));
             self.commit(commands, cells);
             if stop {
+                self.keep_events();
                 return;
             }
         }
+    }
+
+    /// Writes the moves that the last checkpoint's journal will not hold any more.
+    fn keep_events(&mut self) {
+        let stamp = Stamp { at: self.clock.now().as_millis(), commit: self.state.snapshot.commit + 1 };
+        let records = self.shared.events.records().into_iter();
+        let ops = records.map(|(table, key, value)| Op::Record { table, key, value }).collect();
+        // A failure is logged; followers will be told of a gap.
+        let _ = self.publish(ops, stamp, 0);
     }
 
     /// Plans, makes durable, publishes, answers.
@@ -260,11 +286,15 @@ impl Writer {
         let stamp = Stamp { at: self.clock.now().as_millis(), commit: self.state.snapshot.commit + 1 };
         let mut answers = Vec::with_capacity(commands.len());
         let mut kept = HashMap::new();
-        let mut plan = Plan::new(&mut self.state, stamp);
+        let adopts = commands.iter().any(|command| matches!(command.task, Task::Adopt(_)));
+        let mut plan = Plan::new(&mut self.state, stamp, &self.shared.events);
         for command in commands {
             answers.push((command.reply, carry_out(&mut plan, command.task, &self.store, &mut kept, stamp.at)));
         }
         let ops = plan.into_ops();
+        if ops.is_empty() && adopts {
+            self.shared.published.store(Arc::new(self.state.snapshot.clone()));
+        }
         if let Err(failure) = self.publish(ops, stamp, cells) {
             for (reply, answer) in answers {
                 let _ = reply.send(answer.and(Err(failure.clone())));
@@ -286,13 +316,17 @@ impl Writer {
             Ok(_) => {
                 self.state.snapshot.commit = stamp.commit;
                 self.shared.published.store(Arc::new(self.state.snapshot.clone()));
+                self.shared.events.take(&entry.ops, Timestamp::from_millis(stamp.at));
+                self.shared.events.announce();
                 self.shared.cells_since_checkpoint.fetch_add(cells as u64, Ordering::Relaxed);
                 metrics::counter!("rollcall_commits_total").increment(1);
                 Ok(())
             }
             Err(error) => {
                 tracing::error!(%error, commit = stamp.commit, "a commit failed; nothing of it is readable or acknowledged");
+                let watched = self.state.watched.take();
                 self.state = State::from_snapshot(self.shared.published.load().as_ref().clone());
+                self.state.watched = watched;
                 Err(match error {
                     StoreError::DiskFull { .. } => WriteError::DiskFull,
                     other => WriteError::Failed(other.to_string()),
@@ -329,6 +363,15 @@ fn carry_out(
             Ok(Answer::Done)
         }
         Task::Purge(keep) => Ok(Answer::Count(plan.purge(keep.as_ref()))),
+        Task::Watch => {
+            plan.state.watched = Some(Vec::new());
+            Ok(Answer::Done)
+        }
+        Task::Watched => Ok(Answer::Rows(plan.state.watched.replace(Vec::new()).unwrap_or_default())),
+        Task::Adopt(adoption) => {
+            plan.adopt(adoption);
+            Ok(Answer::Done)
+        }
         Task::Stop => Ok(Answer::Done),
     }
 }

@@ -19,9 +19,10 @@ use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use super::state::AppState;
 use crate::accounts::Principal;
+use crate::engine::{Reader, Sight};
 use crate::model::{EndUserId, Permission, SegmentId, SystemId};
 use crate::ruleset::{Integration, LiveRules, RuleSet, Stage};
 use crate::segments::Segment;
@@ -169,6 +170,14 @@ impl<P> At<P> {
             Stage::Production => Permission::PublishProduction,
             Stage::Test => Permission::PublishTest,
         })
+    }
+
+    /// A view of the system's end users as they are now, of those that the caller may see.
+    pub(crate) fn reader(&self) -> Result<Reader, Problem> {
+        self.state
+            .engine
+            .reader(self.system(), &Sight::All)
+            .ok_or_else(|| Problem::new(Kind::Unavailable, "the system's rules have just gone: try again"))
     }
 
     /// The end user that the path names in `{id}`, in the system's case: 422 when it is no identifier.

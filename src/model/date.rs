@@ -83,6 +83,20 @@ impl Date {
     pub fn plus_days(self, days: i64) -> Option<Self> {
         i64::from(self.0).checked_add(days).and_then(|d| i32::try_from(d).ok()).and_then(Self::from_days)
     }
+    /// From when to when a day lasts in the time zone: its first millisecond, and the first of the next.
+    #[must_use]
+    pub fn span(self, zone: &jiff::tz::TimeZone) -> (super::Timestamp, super::Timestamp) {
+        let begin = |date: Option<Self>, or: i64| {
+            let civil = date.map(Self::ymd).and_then(|(year, month, day)| {
+                let (year, month, day) =
+                    (i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?);
+                jiff::civil::Date::new(year, month, day).ok()
+            });
+            let zoned = civil.and_then(|date| date.to_zoned(zone.clone()).ok());
+            super::Timestamp::from_millis(zoned.map_or(or, |zoned| zoned.timestamp().as_millisecond()))
+        };
+        (begin(Some(self), i64::MIN), begin(self.plus_days(1), i64::MAX))
+    }
     /// The day that it is at `millis` (since 1970 UTC) in the time zone.
     #[must_use]
     pub fn at(now: super::Timestamp, zone: &jiff::tz::TimeZone) -> Self {

@@ -32,6 +32,9 @@ pub enum AttributeType {
 }
 
 impl AttributeType {
+    /// Every type.
+    pub const ALL: [Self; 3] = [Self::String, Self::Number, Self::Date];
+
     /// The type's name as the rule files write it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -186,6 +186,12 @@ impl Segment {
         self.lowered.as_ref().as_ref().map_err(String::as_str)
     }
 
+    /// What must hold of whoever is in a segment that runs as a script.
+    #[must_use]
+    pub fn guard(&self) -> Option<&Condition> {
+        None
+    }
+
     /// The attributes that the rule may read, without repeats.
     #[must_use]
     pub fn reads(&self) -> &[AttributeId] {

@@ -104,6 +104,41 @@ pub enum Op {
         #[serde(rename = "v", with = "serde_bytes")]
         value: Option<Vec<u8>>,
     },
+    /// An end user entered and left segments. Says nothing that replaying must do: it is what followers are told.
+    #[serde(rename = "mov")]
+    Moves {
+        /// The system.
+        #[serde(rename = "s")]
+        system: SystemNo,
+        /// The number of the first of these moves in its system; the others follow on.
+        #[serde(rename = "n")]
+        first: u64,
+        /// The end user.
+        #[serde(rename = "i")]
+        id: Arc<str>,
+        /// Segments entered.
+        #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
+        entered: Vec<Arc<str>>,
+        /// Segments left.
+        #[serde(rename = "l", default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<Arc<str>>,
+        /// Why.
+        #[serde(rename = "c")]
+        cause: Arc<Cause>,
+    },
+    /// The moves of a system so far are to be told no more: those of one end user who is gone, or all.
+    #[serde(rename = "fgt")]
+    Forget {
+        /// The system.
+        #[serde(rename = "s")]
+        system: SystemNo,
+        /// The end user; `None`: everyone, as what came next could not be followed.
+        #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+        id: Option<Arc<str>>,
+        /// The number of the first move that is told again.
+        #[serde(rename = "n")]
+        before: u64,
+    },
     /// An integration gets its number (for `set_at`).
     #[serde(rename = "int")]
     Integration {
@@ -114,6 +149,27 @@ pub enum Op {
         /// Its id.
         id: String,
     },
+}
+
+/// Why an end user entered or left a segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// An integration changed attributes.
+    #[serde(rename = "u")]
+    Update {
+        /// The integration.
+        #[serde(rename = "i")]
+        integration: Arc<str>,
+        /// The attributes' names.
+        #[serde(rename = "a")]
+        attributes: Vec<Arc<str>>,
+    },
+    /// The rules changed to this revision.
+    #[serde(rename = "r")]
+    Rules(Arc<str>),
+    /// It became this day.
+    #[serde(rename = "d")]
+    Day(Arc<str>),
 }
 
 /// A stored value in a journal entry. On disk it is a bare text, float or integer, so the three can't be mistaken.
@@ -199,6 +255,8 @@ pub enum Table {
     Audit,
     /// Requests for access, by id.
     AccessRequests,
+    /// Who entered and left segments lately, by system and block.
+    Events,
 }
 
 impl Table {
@@ -220,6 +278,7 @@ impl Table {
             Self::Mail => 13,
             Self::Audit => 14,
             Self::AccessRequests => 15,
+            Self::Events => 16,
         }
     }
 }

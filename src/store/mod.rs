@@ -47,7 +47,7 @@ use serde::de::DeserializeOwned;
 
 pub use checkpoint::{Checkpoint, PieceKey};
 pub use codec::{decode, encode};
-pub use entry::{Cell, ColumnNo, Entry, Op, RowNo, SystemNo, Table};
+pub use entry::{Cause, Cell, ColumnNo, Entry, Op, RowNo, SystemNo, Table};
 pub use error::StoreError;
 pub use records::KeyValue;
 

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::super::auth::{At, needs};
 use super::super::problem::Problem;
-use crate::engine::{EndUser, segments_of};
+use crate::engine::{EndUser, Members};
 use crate::model::{AttributeId, AttributeName, IntegrationId, Permission, SegmentId, Timestamp};
 use crate::ruleset::RuleSet;
 
@@ -68,14 +68,10 @@ pub(crate) struct PageLoadResponse<'a> {
 )]
 pub(crate) async fn show(at: At<needs::EndUsersRead>) -> Result<Json<EndUserResponse>, Problem> {
     let id = at.end_user()?;
-    let snapshot = at.state.engine.snapshot();
-    let data = snapshot.system(at.system()).map(std::convert::AsRef::as_ref);
-    let end_user = data.and_then(|data| data.find(&id)).ok_or_else(unknown)?;
-    let segments = at
-        .demand(Permission::SegmentsRead)
-        .is_ok()
-        .then(|| segments_of(data, &at.rules, &id, at.state.clock.now()).segments);
-    let (attributes, set_at) = visible(&end_user, &at.rules);
+    let reader = at.reader()?;
+    let end_user = reader.end_user(&id).ok_or_else(unknown)?;
+    let segments = at.demand(Permission::SegmentsRead).is_ok().then(|| reader.segments_of(&id).segments);
+    let (attributes, set_at) = visible(&end_user, reader.rules());
     Ok(Json(EndUserResponse {
         id: id.as_str().to_owned(),
         created_at: end_user.created_at(),
@@ -123,12 +119,9 @@ fn visible(end_user: &EndUser<'_>, rules: &RuleSet) -> (Attributes, BTreeMap<Int
 )]
 pub(crate) async fn segments(at: At<needs::EndUsersAndSegmentsRead>) -> Result<Response, Problem> {
     let id = at.end_user()?;
-    let now = at.state.clock.now();
-    let snapshot = at.state.engine.snapshot();
-    let data = snapshot.system(at.system()).map(std::convert::AsRef::as_ref);
-    let membership = segments_of(data, &at.rules, &id, now);
-    let answer =
-        PageLoadResponse { id: id.as_str(), known: membership.known, segments: membership.segments, evaluated_at: now };
+    let reader = at.reader()?;
+    let Members { known, segments } = reader.segments_of(&id);
+    let answer = PageLoadResponse { id: id.as_str(), known, segments, evaluated_at: reader.now() };
     Ok(Json(answer).into_response())
 }
 

@@ -1,0 +1,136 @@
+//! One bit for each row of a chunk: what a scan computes with.
+//!
+//! Invariant: bits at and beyond [`ROWS`] do not exist; a block of 64 rows is one word.
+
+use super::column::{Bits, ROWS};
+
+/// Words of a mask.
+const WORDS: usize = ROWS / 64;
+
+/// A set of rows of one chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mask([u64; WORDS]);
+
+impl Mask {
+    pub(crate) const NONE: Self = Self([0; WORDS]);
+    pub(crate) const ALL: Self = Self([u64::MAX; WORDS]);
+
+    pub(crate) fn of(bits: &Bits) -> Self {
+        let mut mask = Self::NONE;
+        mask.0.iter_mut().zip(bits.words()).for_each(|(word, bits)| *word = *bits);
+        mask
+    }
+
+    /// Every row from one on.
+    pub(crate) fn from_row(row: usize) -> Self {
+        let mut mask = Self::NONE;
+        for (at, word) in mask.0.iter_mut().enumerate() {
+            *word = match row.saturating_sub(at * 64) {
+                0 => u64::MAX,
+                skip if skip < 64 => u64::MAX << skip,
+                _ => 0,
+            };
+        }
+        mask
+    }
+
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word &= other);
+        self
+    }
+
+    pub(crate) fn or(mut self, other: &Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word |= other);
+        self
+    }
+
+    pub(crate) fn xor(mut self, other: &Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word ^= other);
+        self
+    }
+
+    /// The rows `at * 64` to `at * 64 + 63`, lowest first.
+    pub(crate) fn word(&self, at: usize) -> u64 {
+        self.0.get(at).copied().unwrap_or_default()
+    }
+
+    /// A mask from its words, the lowest rows first.
+    pub(crate) fn from_words(words: impl Iterator<Item = u64>) -> Self {
+        let mut mask = Self::NONE;
+        mask.0.iter_mut().zip(words).for_each(|(word, given)| *word = given);
+        mask
+    }
+
+    pub(crate) fn without(mut self, other: &Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word &= !other);
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    pub(crate) fn get(&self, row: usize) -> bool {
+        self.0.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    pub(crate) fn set(&mut self, row: usize) {
+        if let Some(word) = self.0.get_mut(row / 64) {
+            *word |= 1 << (row % 64);
+        }
+    }
+
+    pub(crate) fn clear(&mut self, row: usize) {
+        if let Some(word) = self.0.get_mut(row / 64) {
+            *word &= !(1 << (row % 64));
+        }
+    }
+
+    /// The rows in it, rising.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = usize> {
+        self.0.into_iter().enumerate().flat_map(|(at, mut word)| {
+            std::iter::from_fn(move || {
+                let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
+                word &= word - 1;
+                Some(at * 64 + bit)
+            })
+        })
+    }
+
+    /// The rows whose cell passes, block by block: the comparison runs over 64 cells at once, and eight flags become
+    /// eight bits by one multiplication.
+    pub(crate) fn where_cells<T: Copy>(cells: &[T], passes: impl Fn(T) -> bool) -> Self {
+        const GATHER: u64 = 0x0102_0408_1020_4080;
+        let mut mask = Self::NONE;
+        for (word, block) in mask.0.iter_mut().zip(cells.chunks(64)) {
+            let mut flags = [0_u8; 64];
+            flags.iter_mut().zip(block).for_each(|(flag, cell)| *flag = u8::from(passes(*cell)));
+            let (eights, _) = flags.as_chunks::<8>();
+            *word = eights
+                .iter()
+                .rev()
+                .fold(0, |word, eight| word << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56);
+        }
+        mask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn comparing_a_block_is_comparing_each_cell(cells in prop::collection::vec(any::<u8>(), 0..ROWS), limit in any::<u8>()) {
+            let mask = Mask::where_cells(&cells, |cell| cell < limit);
+            let expected: Vec<usize> = cells.iter().enumerate().filter(|(_, cell)| **cell < limit).map(|(at, _)| at).collect();
+            prop_assert_eq!(mask.count(), expected.len() as u64);
+            prop_assert_eq!(mask.rows().collect::<Vec<_>>(), expected);
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! Reading a system: one consistent view of its values, its rules and who is in which segment, for whoever may see it.
+//!
+//! Every question about end users goes through a [`Reader`], and none comes to be without a [`Sight`]: who lies outside
+//! of it is in no answer, no count and no sample. Refuses to know who asks. Invariants: a reader sees one commit, one
+//! version of the rules and one day from its beginning to its end, and waits for nobody; rows rise in every list, and an
+//! end user keeps its row for life, so going on after a row neither skips nor repeats who was there throughout.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Engine;
+use super::bound::{Around, Bound};
+use super::catalogue::IDS;
+use super::column::ROWS;
+use super::live::{Live, Progress, bind, in_parallel};
+use super::mask::Mask;
+use super::snapshot::{Chunk, EndUser, Snapshot, SystemData, locate};
+use crate::model::{AttributeId, Date, EndUserId, SegmentId, SystemId, Timestamp, Value};
+use crate::predicate::Condition;
+use crate::ruleset::RuleSet;
+use crate::segments::{Facts, Segment};
+use crate::store::RowNo;
+
+/// Chunks from which on a question is asked on several threads.
+const WORTH_THREADS: usize = 128;
+/// End users named in a sample.
+const SAMPLE: usize = 10;
+
+/// Which end users of a system somebody may see.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sight {
+    /// All of them.
+    All,
+    /// Those for whom it holds.
+    Within(Condition),
+}
+
+/// A view of one system. Cheap to make and to keep; it holds its snapshot's memory.
+pub struct Reader {
+    snapshot: Arc<Snapshot>,
+    system: SystemId,
+    live: Arc<Live>,
+    sight: Option<Bound>,
+    now: Timestamp,
+}
+
+/// What is asked of end users: a condition, and for what is none a script on top.
+#[derive(Debug, Clone)]
+pub struct Question {
+    bound: Bound,
+    script: Option<Arc<Segment>>,
+}
+
+/// Some of the end users that a question finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Their rows, rising.
+    pub rows: Vec<RowNo>,
+    /// The row to go on after; `None`: there are no more.
+    pub next: Option<RowNo>,
+}
+
+/// The segments that an end user is in.
+#[derive(Debug, Clone)]
+pub struct Members {
+    /// Whether anything is stored of the end user.
+    pub known: bool,
+    /// The segments, in alphabetical order.
+    pub segments: Vec<SegmentId>,
+}
+
+/// How many end users have which value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Distribution {
+    /// By value: Strings by their text; Numbers and Dates as they are. Unordered.
+    pub values: Vec<(Value, u64)>,
+    /// How many have none.
+    pub none: u64,
+}
+
+/// What other rules would change of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentChange {
+    /// The segment.
+    pub id: SegmentId,
+    /// Its count now; `None`: there is no such segment.
+    pub before: Option<u64>,
+    /// Its count by the other rules; `None`: they have no such segment.
+    pub after: Option<u64>,
+    /// How many would enter.
+    pub enters: u64,
+    /// How many would leave.
+    pub leaves: u64,
+    /// Some who would enter.
+    pub sample_enters: Vec<String>,
+    /// Some who would leave.
+    pub sample_leaves: Vec<String>,
+}
+
+impl Engine {
+    /// A view of a system as it is now, for somebody with that sight; `None` while no rules are live in it.
+    #[must_use]
+    pub fn reader(&self, system: &SystemId, sight: &Sight) -> Option<Reader> {
+        let snapshot = self.snapshot();
+        let live = Arc::clone(snapshot.live.get(system)?);
+        let now = self.0.clock.now();
+        let reader = Reader { snapshot, system: system.clone(), live, sight: None, now };
+        match sight {
+            Sight::All => Some(reader),
+            Sight::Within(condition) => Some(Reader { sight: Some(reader.bind(condition)), ..reader }),
+        }
+    }
+}
+
+impl Reader {
+    /// The rules that everything in this view follows.
+    #[must_use]
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.live.rules
+    }
+
+    /// When the view was taken.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The day that it is in the system.
+    #[must_use]
+    pub fn today(&self) -> Date {
+        self.live.today
+    }
+
+    /// The number of the last commit that it sees.
+    #[must_use]
+    pub fn commit(&self) -> u64 {
+        self.snapshot.commit
+    }
+
+    fn data(&self) -> &SystemData {
+        super::adopt::data_of(&self.snapshot, &self.system)
+    }
+
+    fn bind(&self, condition: &Condition) -> Bound {
+        bind(condition, &self.live.rules, &self.data().catalogue)
+    }
+
+    // ---- one end user ----
+
+    /// The end user of that identifier, if in sight.
+    #[must_use]
+    pub fn end_user(&self, id: &EndUserId) -> Option<EndUser<'_>> {
+        self.data().find(id).filter(|end_user| self.sees(end_user.row()))
+    }
+
+    /// The end user in a row that an answer of this view named.
+    #[must_use]
+    pub fn at(&self, row: RowNo) -> EndUser<'_> {
+        EndUser::at(self.data(), row)
+    }
+
+    /// The value of an attribute as the rules show it: none of a disabled integration or an undeclared property.
+    #[must_use]
+    pub fn value(&self, end_user: &EndUser<'_>, attribute: &AttributeId) -> Option<Value> {
+        end_user.value(attribute, self.live.rules.attribute_type(attribute)?)
+    }
+
+    /// Whether a row is in sight.
+    fn sees(&self, row: RowNo) -> bool {
+        let Some(sight) = &self.sight else { return true };
+        let (chunk, at) = locate(row);
+        let members = self.live.members.row(row);
+        let around = Around { today: self.live.today, members: &|place| members.contains(place) };
+        self.data().chunks.get(chunk).is_some_and(|chunk| sight.holds(chunk, at, &around))
+    }
+
+    /// The segments that an end user is in; one who is unknown, or out of sight, is judged as one with no attributes.
+    #[must_use]
+    pub fn segments_of(&self, id: &EndUserId) -> Members {
+        let end_user = self.end_user(id);
+        let segments = &self.live.rules.segments;
+        if !self.live.is_for(self.now) {
+            // A new day has begun and its memberships are still being computed.
+            let facts = Seen { reader: self, end_user };
+            let today = self.live.rules.today(self.now);
+            return Members { known: end_user.is_some(), segments: segments.judge(&facts, today).members };
+        }
+        let is_member: &dyn Fn(usize) -> bool = match &end_user {
+            Some(end_user) => {
+                let row = self.live.members.row(end_user.row());
+                &move |place| row.contains(place)
+            }
+            None => &|place| self.live.nobody().get(place).copied().unwrap_or_default(),
+        };
+        let members = segments.alphabetical().filter(|(_, place)| is_member(*place));
+        Members { known: end_user.is_some(), segments: members.map(|(id, _)| id.clone()).collect() }
+    }
+
+    // ---- questions ----
+
+    /// A condition as a question.
+    #[must_use]
+    pub fn question(&self, condition: &Condition) -> Question {
+        Question { bound: self.bind(condition), script: None }
+    }
+
+    /// The question who would be in a segment that is not live.
+    #[must_use]
+    pub fn draft(&self, segment: &Segment) -> Question {
+        match segment.condition() {
+            Ok(condition) => self.question(condition),
+            Err(_) => {
+                let bound = segment.guard().map_or(Bound::Constant(true), |guard| self.bind(guard));
+                Question { bound, script: Some(Arc::new(segment.clone())) }
+            }
+        }
+    }
+
+    /// How many the question finds.
+    #[must_use]
+    pub fn count(&self, question: &Question) -> u64 {
+        self.each_chunk(|no, chunk| self.ask(question, no, chunk).count()).into_iter().sum()
+    }
+
+    /// The first that the question finds, of rows after one.
+    #[must_use]
+    pub fn page(&self, question: &Question, after: Option<RowNo>, limit: usize) -> Page {
+        self.page_of(after, limit, |no, chunk| self.ask(question, no, chunk))
+    }
+
+    /// The first members of a segment, of rows after one; none when there is no such segment.
+    #[must_use]
+    pub fn members(&self, segment: &SegmentId, after: Option<RowNo>, limit: usize) -> Page {
+        let place = self.live.rules.segments.place(segment);
+        self.page_of(after, limit, |no, chunk| {
+            place.map_or(Mask::NONE, |place| self.in_sight(no, chunk).and(&self.live.members.mask(no, place)))
+        })
+    }
+
+    /// How many are in each segment, and how often its rule has failed since it went live, with the last message; in
+    /// alphabetical order.
+    #[must_use]
+    pub fn segment_counts(&self) -> Vec<(SegmentId, u64)> {
+        let segments = self.live.rules.segments.alphabetical();
+        let Some(sight) = &self.sight else {
+            return segments.map(|(id, place)| (id.clone(), self.live.members.count(place))).collect();
+        };
+        let seen = self.each_chunk(|no, chunk| self.ask_bound(sight, no, chunk, &present(chunk)));
+        let count =
+            |place| seen.iter().enumerate().map(|(no, seen)| self.live.members.mask(no, place).and(seen).count()).sum();
+        segments.map(|(id, place)| (id.clone(), count(place))).collect()
+    }
+
+    /// How often a segment's rule has failed since it went live, and how it did last.
+    #[must_use]
+    pub fn failures(&self, segment: &SegmentId) -> (u64, Option<String>) {
+        self.live.rules.segments.place(segment).map_or((0, None), |place| self.live.failures.of_place(place))
+    }
+
+    /// How many have a value of an attribute.
+    #[must_use]
+    pub fn attribute_count(&self, attribute: &AttributeId) -> u64 {
+        let Some(kind) = self.live.rules.attribute_type(attribute) else { return 0 };
+        let test = crate::predicate::Test::IsSet;
+        let set = crate::predicate::AttributeTest { attribute: attribute.clone(), kind, test };
+        self.count(&self.question(&Condition::Attribute(set)))
+    }
+
+    /// How many end users there are in sight.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match &self.sight {
+            None => self.data().len(),
+            Some(_) => self.count(&Question { bound: Bound::Constant(true), script: None }),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many of those that a question finds have which value of an attribute.
+    #[must_use]
+    pub fn distribution(&self, attribute: &AttributeId, question: &Question) -> Distribution {
+        let Some(kind) = self.live.rules.attribute_type(attribute) else {
+            return Distribution { values: Vec::new(), none: self.count(question) };
+        };
+        let parts = self.each_chunk(|no, chunk| {
+            let mut tally = Tally::default();
+            for at in self.ask(question, no, chunk).rows() {
+                let end_user = self.at((no * ROWS + at) as RowNo);
+                tally.add(end_user.value(attribute, kind));
+            }
+            tally
+        });
+        let mut whole = Tally::default();
+        parts.into_iter().for_each(|part| whole.merge(part));
+        Distribution { values: whole.values.into_values().collect(), none: whole.none }
+    }
+
+    // ---- other rules ----
+
+    /// What other rules would change, segment by segment, by id; those that would stay as they are are left out.
+    #[must_use]
+    pub fn preview(&self, rules: &Arc<RuleSet>) -> Vec<SegmentChange> {
+        let other = Live::renewed(Some(&self.live), self.data(), rules, self.now, &Progress::default());
+        let mut ids: Vec<&SegmentId> = [&self.live.rules, rules]
+            .into_iter()
+            .flat_map(|rules| rules.segments.alphabetical().map(|(id, _)| id))
+            .collect();
+        ids.sort();
+        ids.dedup();
+        let seen = self.each_chunk(|no, chunk| self.in_sight(no, chunk));
+        let changes = ids.into_iter().map(|id| self.change(id, &other, &seen));
+        changes
+            .filter(|change| change.enters + change.leaves > 0 || change.before.is_some() != change.after.is_some())
+            .collect()
+    }
+
+    fn change(&self, id: &SegmentId, other: &Live, seen: &[Mask]) -> SegmentChange {
+        let old = self.live.rules.segments.place(id);
+        let new = other.rules.segments.place(id);
+        let mut change = SegmentChange {
+            id: id.clone(),
+            before: old.map(|_| 0),
+            after: new.map(|_| 0),
+            enters: 0,
+            leaves: 0,
+            sample_enters: Vec::new(),
+            sample_leaves: Vec::new(),
+        };
+        for (no, seen) in seen.iter().enumerate() {
+            let before = old.map_or(Mask::NONE, |place| self.live.members.mask(no, place)).and(seen);
+            let after = new.map_or(Mask::NONE, |place| other.members.mask(no, place)).and(seen);
+            let (enters, leaves) = (after.without(&before), before.without(&after));
+            change.before = change.before.map(|count| count + before.count());
+            change.after = change.after.map(|count| count + after.count());
+            change.enters += enters.count();
+            change.leaves += leaves.count();
+            for (sample, rows) in [(&mut change.sample_enters, enters), (&mut change.sample_leaves, leaves)] {
+                let room = SAMPLE - sample.len().min(SAMPLE);
+                sample.extend(rows.rows().take(room).map(|at| self.at((no * ROWS + at) as RowNo).id().to_owned()));
+            }
+        }
+        change
+    }
+
+    // ---- chunks ----
+
+    /// The rows of a chunk that the question finds, in sight.
+    fn ask(&self, question: &Question, no: usize, chunk: &Chunk) -> Mask {
+        let mut found = self.ask_bound(&question.bound, no, chunk, &self.in_sight(no, chunk));
+        if let Some(segment) = &question.script {
+            let asked = found;
+            for at in asked.rows() {
+                let row = (no * ROWS + at) as RowNo;
+                let facts = Seen { reader: self, end_user: Some(self.at(row)) };
+                let members = self.live.members.row(row).flags();
+                if !self.live.rules.segments.run_draft(segment, &facts, &members, self.live.today).unwrap_or(false) {
+                    found.clear(at);
+                }
+            }
+        }
+        found
+    }
+
+    fn ask_bound(&self, bound: &Bound, no: usize, chunk: &Chunk, within: &Mask) -> Mask {
+        let around = Around { today: self.live.today, members: &|place| self.live.members.mask(no, place) };
+        bound.ask(chunk, within, &around)
+    }
+
+    /// The rows of a chunk in which somebody stands whom the asker may see.
+    fn in_sight(&self, no: usize, chunk: &Chunk) -> Mask {
+        match &self.sight {
+            None => present(chunk),
+            Some(sight) => self.ask_bound(sight, no, chunk, &present(chunk)),
+        }
+    }
+
+    fn page_of(&self, after: Option<RowNo>, limit: usize, rows: impl Fn(usize, &Chunk) -> Mask) -> Page {
+        let first = after.map_or(0, |row| row as usize + 1);
+        let mut page = Page { rows: Vec::with_capacity(limit.min(1000)), next: None };
+        for (no, chunk) in self.data().chunks.iter().enumerate().skip(first / ROWS) {
+            let mut found = rows(no, chunk);
+            if no == first / ROWS {
+                found = found.and(&Mask::from_row(first % ROWS));
+            }
+            for at in found.rows() {
+                if page.rows.len() == limit {
+                    page.next = page.rows.last().copied();
+                    return page;
+                }
+                page.rows.push((no * ROWS + at) as RowNo);
+            }
+        }
+        page
+    }
+
+    /// Asks something of every chunk, on several threads where that pays; the answers in order.
+    fn each_chunk<T: Send>(&self, ask: impl Fn(usize, &Chunk) -> T + Sync) -> Vec<T> {
+        let chunks = &self.data().chunks;
+        if chunks.len() < WORTH_THREADS {
+            return chunks.iter().enumerate().map(|(no, chunk)| ask(no, chunk)).collect();
+        }
+        in_parallel(chunks.len(), &Progress::default(), |no| chunks.get(no).map(|chunk| ask(no, chunk)))
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("system", &self.system)
+            .field("commit", &self.snapshot.commit)
+            .finish_non_exhaustive()
+    }
+}
+
+fn present(chunk: &Chunk) -> Mask {
+    chunk.column(IDS).map_or(Mask::NONE, |ids| Mask::of(ids.present()))
+}
+
+/// What a rule sees of an end user in a view.
+struct Seen<'a> {
+    reader: &'a Reader,
+    end_user: Option<EndUser<'a>>,
+}
+
+impl Facts for Seen<'_> {
+    fn value(&self, attribute: &AttributeId) -> Option<Value> {
+        self.reader.value(self.end_user.as_ref()?, attribute)
+    }
+}
+
+/// A count by value in the making.
+#[derive(Default)]
+struct Tally {
+    values: HashMap<String, (Value, u64)>,
+    none: u64,
+}
+
+impl Tally {
+    fn add(&mut self, value: Option<Value>) {
+        let Some(value) = value else {
+            self.none += 1;
+            return;
+        };
+        let key = match &value {
+            Value::String(text) => text.to_string(),
+            Value::Number(number) => number.to_string(),
+            Value::Date(date) => date.to_string(),
+        };
+        self.values.entry(key).or_insert((value, 0)).1 += 1;
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.none += other.none;
+        for (key, (value, count)) in other.values {
+            self.values.entry(key).or_insert((value, 0)).1 += count;
+        }
+    }
+}
