@@ -145,8 +145,10 @@ mod tests {
             }
             for (place, rows) in model.iter().enumerate() {
                 prop_assert_eq!(members.count(place), rows.len() as u64);
-                let found: BTreeSet<u32> =
-                    (0..3).flat_map(|chunk| members.mask(chunk, place).rows().map(move |at| (chunk * ROWS + at) as u32)).collect();
+                let mut found = BTreeSet::new();
+                for chunk in 0..3 {
+                    found.extend(members.mask(chunk, place).rows().map(|at| (chunk * ROWS + at) as u32));
+                }
                 prop_assert_eq!(&found, rows);
                 for row in rows {
                     prop_assert!(members.row(*row).contains(place));

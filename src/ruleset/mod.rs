@@ -26,6 +26,8 @@ mod fixtures;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::model::{SystemId, Timestamp};
+
 pub use check::{Checked, check};
 pub use integration::{FieldPath, FieldPathError, Integration, IntegrationKind, Property};
 pub use path::{RulePath, RulePathError};
@@ -37,6 +39,19 @@ pub use write::{RuleWriteError, Written, etag};
 /// A system's files as text, by path relative to the system's folder (`integrations/crm.toml`). What is kept as last
 /// good.
 pub type Files = BTreeMap<String, Arc<str>>;
+
+/// Checks and compiles a system's files without making them live. What compiled before may be taken from `previous`.
+///
+/// # Errors
+/// Every mistake, as it would be told of files on disk.
+pub fn compile(
+    system: &SystemId,
+    files: &Files,
+    previous: Option<&RuleSet>,
+    now: Timestamp,
+) -> Result<RuleSet, Vec<FileError>> {
+    load::load(system, files, previous, now).result
+}
 
 /// A mistake in a file, or a warning about it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
