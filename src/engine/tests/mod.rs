@@ -5,6 +5,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+mod membership;
+
 use super::*;
 use crate::model::{AttributeName, AttributeType, IntegrationId, Timestamp, Value};
 use crate::store::Options;
