@@ -20,7 +20,8 @@ use crate::engine::{Engine, EngineOptions, RecordWrite};
 use crate::http::{AppState, Services};
 use crate::intake::calls::CallLog;
 use crate::model::SystemId;
-use crate::ruleset::{Files, LastGood, LiveRules, NothingToServe, RulesOptions, RulesService};
+use crate::ruleset::{Files, Following, LastGood, LiveRules, NothingToServe, RuleSet, RulesOptions, RulesService};
+use crate::segments::Segment;
 use crate::store::{self, Options, Store, Table};
 use crate::telemetry;
 
@@ -94,14 +95,8 @@ fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result
     let (accounts, bootstrap) = Accounts::open(Arc::new(engine.clone()), config, clock.clone(), &env)?;
     let options = RulesOptions { watch: true, read_only: config.rules.read_only, script_us: config.limits.script_us };
     let last_good = Arc::new(StoredLastGood(engine.clone()));
-    let (retiring, adopting) = (Arc::clone(&accounts), engine.clone());
-    let before_swap = Box::new(move |old: &LiveRules, new: &LiveRules| {
-        if let Err(error) = adopting.adopt(&new.systems) {
-            tracing::error!(%error, "memberships could not be made right by the new rules; the old ones are read on");
-        }
-        retire_tokens(&retiring, old, new);
-    });
-    let rules = RulesService::start(config.rules.path.clone(), last_good, clock.clone(), options, before_swap)
+    let followers = Box::new(Followers { engine: engine.clone(), accounts: Arc::clone(&accounts) });
+    let rules = RulesService::start(config.rules.path.clone(), last_good, clock.clone(), options, followers)
         .map_err(|nothing| nothing_to_serve(config, &nothing))?;
     if let Some(bootstrap) = bootstrap {
         tell_first_run(&bootstrap.finish(&rules.live())?);
@@ -130,6 +125,25 @@ fn nothing_to_serve(config: &Config, nothing: &NothingToServe) -> BrokenRules {
         "{}\nerror: {nothing} ({root}): mend the files above, or set `rules.path`",
         mistakes.join("\n")
     ))
+}
+
+/// Who has to know of rules before they are live.
+struct Followers {
+    engine: Engine,
+    accounts: Arc<Accounts>,
+}
+
+impl Following for Followers {
+    fn script_time(&self, rules: &RuleSet, segment: &Segment) -> Option<Duration> {
+        self.engine.script_time(rules, segment)
+    }
+
+    fn before_swap(&self, old: &LiveRules, new: &LiveRules) {
+        if let Err(error) = self.engine.adopt(&new.systems) {
+            tracing::error!(%error, "memberships could not be made right by the new rules; the old ones are read on");
+        }
+        retire_tokens(&self.accounts, old, new);
+    }
 }
 
 /// Ends the tokens of integrations that are gone, so that one made anew under the same id gets another.

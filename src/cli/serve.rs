@@ -53,9 +53,6 @@ fn without_effect(config: &Config) -> Vec<(&'static str, &'static str)> {
     if !config.server.cors_origins.is_empty() {
         found.push(("server.cors_origins", "has no endpoint for browsers"));
     }
-    if config.limits.script_us != default.limits.script_us {
-        found.push(("limits.script_us", "does not time scripts"));
-    }
     if config.audit.keep_days != default.audit.keep_days {
         found.push(("audit.keep_days", "keeps no audit"));
     }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{Files, LastGood};
+use super::{Files, Following, LastGood, LiveRules, RuleSet};
 use crate::model::SystemId;
+use crate::segments::Segment;
 
 /// A good integration of three attributes, the second a number.
 pub(super) const CRM: &str = "user_identifier = \"Email\"\n\
@@ -51,6 +53,28 @@ impl Rules {
         let path = self.root().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+}
+
+/// Nobody has to know of new rules.
+pub(super) struct Nobody;
+
+impl Following for Nobody {
+    fn script_time(&self, _: &RuleSet, _: &Segment) -> Option<Duration> {
+        None
+    }
+    fn before_swap(&self, _: &LiveRules, _: &LiveRules) {}
+}
+
+/// Calls a function before each swap.
+pub(super) struct Hook<F>(pub(super) F);
+
+impl<F: Fn(&LiveRules, &LiveRules) + Send + Sync> Following for Hook<F> {
+    fn script_time(&self, _: &RuleSet, _: &Segment) -> Option<Duration> {
+        Some(Duration::from_micros(250))
+    }
+    fn before_swap(&self, old: &LiveRules, new: &LiveRules) {
+        (self.0)(old, new);
     }
 }
 

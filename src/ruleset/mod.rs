@@ -32,7 +32,7 @@ pub use check::{Checked, check};
 pub use integration::{FieldPath, FieldPathError, Integration, IntegrationKind, Property};
 pub use path::{RulePath, RulePathError};
 pub use rule_set::RuleSet;
-pub use service::{BeforeSwap, LastGood, LiveRules, NothingToServe, RulesOptions, RulesService, SystemReport};
+pub use service::{Following, LastGood, LiveRules, NothingToServe, RulesOptions, RulesService, SystemReport};
 pub use settings::{Stage, SystemSettings, UnitGroup};
 pub use write::{RuleWriteError, Written, etag};
 

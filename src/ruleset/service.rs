@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
@@ -20,6 +21,7 @@ use super::watch::Watcher;
 use super::{FileError, Files, RuleSet};
 use crate::clock::Clock;
 use crate::model::{SystemId, Timestamp};
+use crate::segments::Segment;
 
 /// All that is live, as one immutable value: take it once a request.
 #[derive(Default)]
@@ -104,9 +106,15 @@ pub struct NothingToServe {
     pub reports: Vec<SystemReport>,
 }
 
-/// Called with the old and the new rules just before each swap (the first one too, from nothing); what it does is done
-/// when the swap is seen. It runs under the service's lock: it must not reload or write.
-pub type BeforeSwap = Box<dyn Fn(&LiveRules, &LiveRules) + Send + Sync>;
+/// Who has to know of rules before they are live. Its methods run under the service's lock: they must not reload or
+/// write; they may block.
+pub trait Following: Send + Sync {
+    /// How long a segment that runs as a script takes for an end user on average, as far as that can be told.
+    fn script_time(&self, rules: &RuleSet, segment: &Segment) -> Option<Duration>;
+    /// Called with the old and the new rules just before each swap (the first one too, from nothing); what it does is
+    /// done when the swap is seen.
+    fn before_swap(&self, old: &LiveRules, new: &LiveRules);
+}
 
 /// Serves the rules: what is live, reloading, writing.
 pub struct RulesService {
@@ -114,7 +122,7 @@ pub struct RulesService {
     pub(super) clock: Clock,
     pub(super) options: RulesOptions,
     last_good: Arc<dyn LastGood>,
-    before_swap: BeforeSwap,
+    following: Box<dyn Following>,
     live: ArcSwap<LiveRules>,
     tried: Mutex<Tried>,
     _watcher: Option<Watcher>,
@@ -148,7 +156,7 @@ impl RulesService {
         last_good: Arc<dyn LastGood>,
         clock: Clock,
         options: RulesOptions,
-        before_swap: BeforeSwap,
+        following: Box<dyn Following>,
     ) -> Result<Arc<Self>, NothingToServe> {
         let root = std::path::absolute(&root).unwrap_or(root);
         let kept = last_good.load().unwrap_or_else(|error| {
@@ -162,7 +170,7 @@ impl RulesService {
             clock,
             options,
             last_good,
-            before_swap,
+            following,
             live: ArcSwap::default(),
             tried: Mutex::new(Tried { kept, ..Tried::default() }),
         });
@@ -204,7 +212,7 @@ impl RulesService {
         }
         if !next.is(&old) {
             let next = Arc::new(next);
-            (self.before_swap)(&old, &next);
+            self.following.before_swap(&old, &next);
             self.live.store(Arc::clone(&next));
             log_swaps(&old, &next);
             self.keep(&old, &next, tried);
@@ -246,7 +254,7 @@ impl RulesService {
             let (warnings, attributes_used) = (live.warnings.clone(), live.attributes_used());
             return (None, Outcome { folder, errors: Vec::new(), warnings, attributes_used });
         }
-        let Loaded { result, warnings, attributes_used, .. } = load(id, &folder.files, live, self.clock.now());
+        let Loaded { result, warnings, attributes_used, .. } = self.load(id, &folder.files, live);
         let (rules, mut errors) = match result {
             Ok(rules) => (Some(rules).filter(|_| folder.errors.is_empty()), Vec::new()),
             Err(errors) => (None, errors),
@@ -254,6 +262,35 @@ impl RulesService {
         errors.extend(folder.errors.iter().cloned());
         errors.sort();
         (rules, Outcome { folder, errors, warnings, attributes_used })
+    }
+
+    /// Loads a system's files, and times its scripts over the end users that are there.
+    pub(super) fn load(&self, id: &SystemId, files: &Files, live: Option<&RuleSet>) -> Loaded {
+        let mut loaded = load(id, files, live, self.clock.now());
+        let Ok(rules) = &loaded.result else { return loaded };
+        let mut errors = Vec::new();
+        for segment in rules.segments.iter().filter(|segment| segment.condition().is_err()) {
+            let Some(time) = self.following.script_time(rules, segment) else { continue };
+            let most = Duration::from_micros(self.options.script_us);
+            if time <= most {
+                continue;
+            }
+            let message = format!(
+                "the rule runs as a script and takes {} µs an end user on average; `limits.script_us` allows {}",
+                time.as_micros(),
+                self.options.script_us
+            );
+            let hint = "write it as one boolean expression over attributes (`rollcall check` says what keeps it from that), or put what can be written so in front with `&&`";
+            let slow = FileError::whole(format!("{id}/segments/{}.rhai", segment.id), message, Some(hint.to_owned()));
+            // What is live already, or was before a restart, is not taken away.
+            let is_new =
+                live.is_some_and(|live| live.segments.get(&segment.id).is_none_or(|old| old.text != segment.text));
+            if is_new { errors.push(slow) } else { loaded.warnings.push(slow) }
+        }
+        if !errors.is_empty() {
+            loaded.result = Err(errors);
+        }
+        loaded
     }
 
     /// The version kept by an earlier run, compiled. It is tried once.

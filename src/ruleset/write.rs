@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::files::{Folder, MAX_FILE, read_system, settled, too_large};
-use super::load::{load, revision};
+use super::load::revision;
 use super::{FileError, RulePath, RulesService};
 use crate::model::SystemId;
 
@@ -128,7 +128,7 @@ impl RulesService {
     fn check_change(&self, system: &SystemId, folder: &Folder) -> Result<String, RuleWriteError> {
         let live = self.live();
         let previous = live.systems.get(system).map(AsRef::as_ref);
-        let mut errors = match load(system, &folder.files, previous, self.clock.now()).result {
+        let mut errors = match self.load(system, &folder.files, previous).result {
             Ok(_) => Vec::new(),
             Err(errors) => errors,
         };
@@ -188,13 +188,13 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::model::IntegrationId;
-    use crate::ruleset::fixtures::{CRM, Kept, Rules, integration, system};
+    use crate::ruleset::fixtures::{CRM, Kept, Nobody, Rules, integration, system};
     use crate::ruleset::{LastGood, RulesOptions};
 
     fn service(rules: &Rules, read_only: bool) -> Arc<RulesService> {
         let options = RulesOptions { watch: false, read_only, script_us: 200 };
         let kept: Arc<dyn LastGood> = Arc::new(Kept::default());
-        RulesService::start(rules.root(), kept, Clock::system(), options, Box::new(|_, _| {})).ok().unwrap()
+        RulesService::start(rules.root(), kept, Clock::system(), options, Box::new(Nobody)).ok().unwrap()
     }
     fn crm() -> RulePath {
         RulePath::Integration(IntegrationId::new("crm").unwrap())

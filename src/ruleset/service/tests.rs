@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::ruleset::fixtures::{CRM, Kept, Rules};
+use crate::ruleset::fixtures::{CRM, Hook, Kept, Nobody, Rules};
 
 const OPTIONS: RulesOptions = RulesOptions { watch: false, read_only: false, script_us: 200 };
 /// How long a test waits for what should take milliseconds.
@@ -17,7 +17,7 @@ fn clock_at(millis: i64) -> Clock {
 
 fn try_start(rules: &Rules, kept: &Arc<Kept>, clock: &Clock) -> Result<Arc<RulesService>, NothingToServe> {
     let kept: Arc<dyn LastGood> = Arc::clone(kept) as _;
-    RulesService::start(rules.root(), kept, clock.clone(), OPTIONS, Box::new(|_, _| {}))
+    RulesService::start(rules.root(), kept, clock.clone(), OPTIONS, Box::new(Nobody))
 }
 
 fn start(rules: &Rules) -> Arc<RulesService> {
@@ -188,9 +188,9 @@ fn a_link_to_nothing_in_place_of_a_system_keeps_it_live() {
 fn the_hook_is_called_before_each_swap_with_both_versions() {
     let rules = Rules::new(&[("default/integrations/crm.toml", CRM)]);
     let (seen, calls) = channel();
-    let hook: BeforeSwap = Box::new(move |old, new| {
+    let hook = Box::new(Hook(move |old: &LiveRules, new: &LiveRules| {
         seen.send((attributes(old, "default"), attributes(new, "default"))).unwrap();
-    });
+    }));
     let service =
         RulesService::start(rules.root(), Arc::new(Kept::default()), clock_at(1), OPTIONS, hook).ok().unwrap();
     rules.put("default/integrations/crm.toml", ONE);
@@ -213,7 +213,7 @@ impl Followed {
     }
     fn at(rules: Rules, root: PathBuf) -> Self {
         let (swapped, swaps) = channel();
-        let hook: BeforeSwap = Box::new(move |_, _| swapped.send(()).unwrap_or_default());
+        let hook = Box::new(Hook(move |_: &LiveRules, _: &LiveRules| swapped.send(()).unwrap_or_default()));
         let options = RulesOptions { watch: true, ..OPTIONS };
         let service = RulesService::start(root, Arc::new(Kept::default()), clock_at(1), options, hook).ok().unwrap();
         Self { rules, service, swaps }
@@ -377,4 +377,30 @@ fn a_file_in_place_of_a_systems_folder_keeps_it_live() {
     let live = service.reload();
     assert_eq!(attributes(&live, "default"), Some(3));
     assert!(report_of(&live, "default").serves_last_good());
+}
+
+#[test]
+fn a_slow_script_is_refused_when_new_and_warned_of_at_a_start() {
+    let script = "let n = 0; while n < 9 { n += 1; } crm.Seats > n";
+    let rules = Rules::new(&[("default/integrations/crm.toml", CRM), ("default/segments/slow.rhai", script)]);
+    let hook = Box::new(Hook(|_: &LiveRules, _: &LiveRules| {}));
+    let service =
+        RulesService::start(rules.root(), Arc::new(Kept::default()), clock_at(1), OPTIONS, hook).ok().unwrap();
+    let live = service.live();
+    let report = report_of(&live, "default");
+    assert!(report.errors.is_empty());
+    assert_eq!(report.warnings[0].file, "default/segments/slow.rhai");
+    assert!(
+        report.warnings[0].message.contains("takes 250 µs an end user on average"),
+        "{}",
+        report.warnings[0].message
+    );
+
+    rules.put("default/segments/other.rhai", script);
+    let live = service.reload();
+    let report = report_of(&live, "default");
+    assert_eq!(report.errors.len(), 1, "only the new one: {:?}", report.errors);
+    assert_eq!(report.errors[0].file, "default/segments/other.rhai");
+    rules.put("default/segments/other.rhai", "crm.Seats > 9");
+    assert!(report_of(&service.reload(), "default").errors.is_empty());
 }
