@@ -95,7 +95,7 @@ fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result
     let options = RulesOptions { watch: true, read_only: config.rules.read_only, script_us: config.limits.script_us };
     let last_good = Arc::new(StoredLastGood(engine.clone()));
     let retiring = Arc::clone(&accounts);
-    let before_swap = Box::new(move |old: &LiveRules, new: &LiveRules| retire_tokens(&retiring, old, new));
+    let before_swap = Box::new(move |old: &LiveRules, new: &LiveRules| retire_keys(&retiring, old, new));
     let rules = RulesService::start(config.rules.path.clone(), last_good, clock.clone(), options, before_swap)
         .map_err(|nothing| nothing_to_serve(config, &nothing))?;
     if let Some(bootstrap) = bootstrap {
@@ -127,10 +127,16 @@ fn nothing_to_serve(config: &Config, nothing: &NothingToServe) -> BrokenRules {
     ))
 }
 
-/// Ends the tokens of integrations that are gone, so that one made anew under the same id gets another.
-fn retire_tokens(accounts: &Accounts, old: &LiveRules, new: &LiveRules) {
+/// Ends the tokens of integrations and the browser keys of systems that are gone, so that those made anew under the same id
+/// get others.
+fn retire_keys(accounts: &Accounts, old: &LiveRules, new: &LiveRules) {
     for (system, rules) in &old.systems {
         let left = new.systems.get(system);
+        if left.is_none()
+            && let Err(error) = accounts.retire_browser_keys(system)
+        {
+            tracing::error!(%system, %error, "the browser keys of a deleted system could not be ended");
+        }
         for integration in rules.integrations.keys() {
             if left.is_some_and(|left| left.integrations.contains_key(integration)) {
                 continue;
