@@ -50,9 +50,6 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode>
 fn without_effect(config: &Config) -> Vec<(&'static str, &'static str)> {
     let mut found = Vec::new();
     let default = Config::default();
-    if !config.server.cors_origins.is_empty() {
-        found.push(("server.cors_origins", "has no endpoint for browsers"));
-    }
     if config.limits.script_us != default.limits.script_us {
         found.push(("limits.script_us", "does not time scripts"));
     }
