@@ -142,14 +142,20 @@ impl Following for Followers {
         if let Err(error) = self.engine.adopt(&new.systems) {
             tracing::error!(%error, "memberships could not be made right by the new rules; the old ones are read on");
         }
-        retire_tokens(&self.accounts, old, new);
+        retire_keys(&self.accounts, old, new);
     }
 }
 
-/// Ends the tokens of integrations that are gone, so that one made anew under the same id gets another.
-fn retire_tokens(accounts: &Accounts, old: &LiveRules, new: &LiveRules) {
+/// Ends the tokens of integrations and the browser keys of systems that are gone, so that those made anew under the same id
+/// get others.
+fn retire_keys(accounts: &Accounts, old: &LiveRules, new: &LiveRules) {
     for (system, rules) in &old.systems {
         let left = new.systems.get(system);
+        if left.is_none()
+            && let Err(error) = accounts.retire_browser_keys(system)
+        {
+            tracing::error!(%system, %error, "the browser keys of a deleted system could not be ended");
+        }
         for integration in rules.integrations.keys() {
             if left.is_some_and(|left| left.integrations.contains_key(integration)) {
                 continue;

@@ -1,7 +1,7 @@
 //! Integration tokens: which integration an update call is for.
 //!
 //! A token is the lower-case hex of HMAC-SHA-256, under the server's key, of system, integration and rotation number. Only
-//! the rotation numbers are stored. Owns those and the look-up of a presented token. Knows nothing of who presents it.
+//! the rotation numbers are stored (see `rotations`). Owns the look-up of a presented token. Knows nothing of who presents it.
 //!
 //! Invariant: what a caller learns from how long a look-up takes does not depend on the bytes of any live token. The
 //! presented text is looked up by a keyed hash and then compared whole, in constant time.
@@ -10,111 +10,45 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use super::keys::{MacKey, ServerKey};
-use super::vault::{Change, RecordError, Vault, put, read_all};
-use crate::engine::WriteError;
+use super::rotations::{ByName, Rotations, integration_name};
 use crate::model::{IntegrationId, SystemId, Timestamp};
 use crate::ruleset::{IntegrationKind, LiveRules};
-use crate::store::Table;
 
 /// Characters of a token.
 const TOKEN_LENGTH: usize = 64;
-/// Most tokens of one integration that live on beside its newest, so that a script that rotates in a loop fills nothing.
-const MAX_EARLIER: usize = 8;
-
-/// An integration's rotation: its newest number, and those that live on for a while.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Rotation {
-    number: u32,
-    #[serde(default)]
-    earlier: Vec<Earlier>,
-}
-
-/// A rotated token that still works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Earlier {
-    number: u32,
-    until: Timestamp,
-}
-
-impl Rotation {
-    /// The rotation after this one. With a grace the token of today, and those whose grace lasts, live on; without one, all
-    /// end: who rotates because a token leaked wants no other to work.
-    fn raised(&self, grace_until: Option<Timestamp>, now: Timestamp) -> Self {
-        let mut earlier = Vec::new();
-        if let Some(until) = grace_until {
-            earlier.push(Earlier { number: self.number, until });
-            earlier.extend(self.earlier.iter().filter(|earlier| now < earlier.until));
-            earlier.truncate(MAX_EARLIER);
-        }
-        Self { number: self.number.saturating_add(1), earlier }
-    }
-}
 
 type Place = (SystemId, IntegrationId);
-type Rotations = HashMap<Place, Rotation>;
 
-/// Rotation numbers and the tokens that follow from them.
+/// The tokens that follow from the rotation numbers.
 pub(super) struct IntegrationTokens {
     key: ServerKey,
     lookup: MacKey,
-    rotations: ArcSwap<Rotations>,
+    rotations: Arc<Rotations>,
     live: ArcSwap<LiveTokens>,
 }
 
 impl IntegrationTokens {
-    pub(super) fn load(key: &ServerKey, vault: &dyn Vault) -> Result<Self, RecordError> {
-        let mut rotations = Rotations::new();
-        for (key, rotation) in read_all::<Rotation>(vault, Table::Rotations)? {
-            let Some(place) = parse_place(&key) else {
-                let reason = "its key is not `system/integration`".to_owned();
-                return Err(RecordError::Form { table: Table::Rotations, key, reason });
-            };
-            rotations.insert(place, rotation);
-        }
-        Ok(Self {
+    pub(super) fn new(key: &ServerKey, rotations: Arc<Rotations>) -> Self {
+        Self {
             key: key.clone(),
             lookup: key.mac_key("integration token look-up"),
-            rotations: ArcSwap::from_pointee(rotations),
+            rotations,
             live: ArcSwap::from_pointee(LiveTokens::default()),
-        })
+        }
     }
 
     /// The newest token of an integration, whether that exists or not.
     pub(super) fn current(&self, system: &SystemId, integration: &IntegrationId) -> String {
-        let rotations = self.rotations.load();
-        let number = rotations.get(&(system.clone(), integration.clone())).map_or(0, |rotation| rotation.number);
-        token(&self.key, system, integration, number)
-    }
-
-    /// An integration's next rotation, and what is to be written before [`Self::set`] makes it count. The caller sees to it
-    /// that one integration is not raised twice at once.
-    pub(super) fn raise(
-        &self,
-        place: &Place,
-        grace_until: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<(Rotation, Change), WriteError> {
-        let rotation = self.rotations.load().get(place).cloned().unwrap_or_default().raised(grace_until, now);
-        let change = put(Table::Rotations, &format!("{}/{}", place.0, place.1), &rotation)?;
-        Ok((rotation, change))
-    }
-
-    /// Makes a rotation count.
-    pub(super) fn set(&self, place: &Place, rotation: &Rotation) {
-        self.rotations.rcu(|rotations| {
-            let mut rotations = Rotations::clone(rotations);
-            rotations.insert(place.clone(), rotation.clone());
-            rotations
-        });
+        let rotation = self.rotations.of(&integration_name(system, integration));
+        token(&self.key, system, integration, rotation.newest())
     }
 
     /// The enabled `api` integration that a token belongs to.
     pub(super) fn find(&self, rules: &Arc<LiveRules>, presented: &str, now: Timestamp) -> Option<Place> {
-        let rotations = self.rotations.load();
+        let rotations = self.rotations.all();
         let live = self.live.load();
         if live.stands_for(rules, &rotations) {
             return live.find(&self.lookup, presented, now);
@@ -130,7 +64,7 @@ impl IntegrationTokens {
 struct LiveTokens {
     /// Held weakly: old rules may go, but while we compare addresses no other rules can come to stand at theirs.
     rules: Weak<LiveRules>,
-    rotations: Arc<Rotations>,
+    rotations: Arc<ByName>,
     by_hash: HashMap<u64, Vec<LiveToken>>,
 }
 
@@ -142,7 +76,7 @@ struct LiveToken {
 }
 
 impl LiveTokens {
-    fn new(tokens: &IntegrationTokens, rules: &Arc<LiveRules>, rotations: Arc<Rotations>) -> Self {
+    fn new(tokens: &IntegrationTokens, rules: &Arc<LiveRules>, rotations: Arc<ByName>) -> Self {
         let mut live = Self { rules: Arc::downgrade(rules), rotations, by_hash: HashMap::new() };
         for (system, rules) in &rules.systems {
             for (id, integration) in &rules.integrations {
@@ -155,16 +89,15 @@ impl LiveTokens {
     }
 
     fn add(&mut self, tokens: &IntegrationTokens, place: Place) {
-        let rotation = self.rotations.get(&place).cloned().unwrap_or_default();
-        let earlier = rotation.earlier.iter().map(|earlier| (earlier.number, Some(earlier.until)));
-        for (number, until) in earlier.chain([(rotation.number, None)]) {
+        let rotation = self.rotations.get(&integration_name(&place.0, &place.1)).cloned().unwrap_or_default();
+        for (number, until) in rotation.numbers() {
             let token = token(&tokens.key, &place.0, &place.1, number);
             let hash = short_hash(&tokens.lookup, &token);
             self.by_hash.entry(hash).or_default().push(LiveToken { token, until, place: place.clone() });
         }
     }
 
-    fn stands_for(&self, rules: &Arc<LiveRules>, rotations: &Arc<Rotations>) -> bool {
+    fn stands_for(&self, rules: &Arc<LiveRules>, rotations: &Arc<ByName>) -> bool {
         std::ptr::eq(self.rules.as_ptr(), Arc::as_ptr(rules)) && Arc::ptr_eq(&self.rotations, rotations)
     }
 
@@ -191,39 +124,29 @@ fn short_hash(lookup: &MacKey, token: &str) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-fn parse_place(key: &str) -> Option<Place> {
-    let (system, integration) = key.split_once('/')?;
-    Some((system.parse().ok()?, integration.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::accounts::rotations::tests::{at, raise as raise_name};
     use crate::accounts::vault::memory::MemoryVault;
 
     fn place(system: &str, integration: &str) -> Place {
         (system.parse().unwrap(), integration.parse().unwrap())
     }
 
-    fn at(millis: i64) -> Timestamp {
-        Timestamp::from_millis(millis)
-    }
-
     fn open(vault: &MemoryVault) -> IntegrationTokens {
-        IntegrationTokens::load(&ServerKey::new(&[1; 32]), vault).unwrap()
+        IntegrationTokens::new(&ServerKey::new(&[1; 32]), Arc::new(Rotations::load(vault).unwrap()))
     }
 
     fn raise(tokens: &IntegrationTokens, vault: &MemoryVault, place: &Place, until: Option<i64>, now: i64) {
-        let (rotation, change) = tokens.raise(place, until.map(at), at(now)).unwrap();
-        vault.write(vec![change]).unwrap();
-        tokens.set(place, &rotation);
+        raise_name(&tokens.rotations, vault, &integration_name(&place.0, &place.1), until, now);
     }
 
     /// What a look-up finds with these integrations live.
     fn find(tokens: &IntegrationTokens, live: &[Place], presented: &str, now: i64) -> Option<Place> {
-        let mut table = LiveTokens { rotations: tokens.rotations.load_full(), ..LiveTokens::default() };
+        let mut table = LiveTokens { rotations: Arc::clone(&tokens.rotations.all()), ..LiveTokens::default() };
         for place in live {
             table.add(tokens, place.clone());
         }
@@ -279,13 +202,6 @@ mod tests {
         assert_eq!(find(&tokens, &live, &second, 1), None);
         assert!(find(&tokens, &live, &tokens.current(&crm.0, &crm.1), 1).is_some());
         assert_eq!(find(&tokens, &live, &others, 1), Some(other));
-    }
-
-    #[test]
-    fn rotating_in_a_loop_keeps_few() {
-        let rotation = (0..100).fold(Rotation::default(), |rotation, now| rotation.raised(Some(at(1000)), at(now)));
-        assert_eq!((rotation.number, rotation.earlier.len()), (100, MAX_EARLIER));
-        assert_eq!(rotation.earlier[0].number, 99);
     }
 
     #[test]

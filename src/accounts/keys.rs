@@ -34,8 +34,16 @@ pub(super) struct MacKey(Hmac<Sha256>);
 
 impl MacKey {
     pub(super) fn new(key: &[u8; KEY_BYTES]) -> Self {
-        // HMAC pads a short key with zeros to its block; done here, nothing can fail.
+        Self::padded(key)
+    }
+    /// The key that is this very text, of at most 64 bytes: for what others sign with a text that we show them.
+    pub(super) fn of_text(text: &str) -> Self {
+        Self::padded(text.as_bytes())
+    }
+    /// HMAC pads a short key with zeros to its block; done here, nothing can fail.
+    fn padded(key: &[u8]) -> Self {
         let mut block = [0; 64];
+        debug_assert!(key.len() <= block.len(), "a longer key would have to be hashed");
         for (to, from) in block.iter_mut().zip(key) {
             *to = *from;
         }

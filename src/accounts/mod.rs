@@ -1,7 +1,7 @@
 //! Clients, tokens and operators: who may ask what.
 //!
 //! Owns the server's secret key and all that is derived from it, OAuth clients and their access tokens, integration tokens,
-//! roles, the first start, and operators' records. Knows nothing of HTTP: a request's bearer comes in as text and leaves as a
+//! browser keys, roles, the first start, and operators' records. Knows nothing of HTTP: a request's bearer comes in as text and leaves as a
 //! [`Principal`]. Records are read and written through [`Vault`] alone.
 //!
 //! Invariants:
@@ -11,6 +11,7 @@
 //! - Memory never says more than the store: a change counts when it is durable. Revocation alone counts before.
 
 mod bootstrap;
+mod browser_keys;
 mod clients;
 mod first_run;
 mod integration_tokens;
@@ -20,6 +21,7 @@ mod principal;
 mod private_file;
 mod revoked;
 mod roles;
+mod rotations;
 mod secret;
 mod tokens;
 mod users;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 pub use bootstrap::{Bootstrap, BootstrapError, FirstRun};
+pub use browser_keys::BrowserKeys;
 pub use clients::Client;
 pub use first_run::{AdminNote, ClientNote, Example, first_run_text};
 pub use keys::{KEY_VARIABLE, KeyError, KeySource, NoKey, ServerKey};
@@ -46,9 +49,11 @@ pub use tokens::{IssuedToken, TokenError};
 pub use users::{DataAccess, LoginMethod, OneTimeToken, PasswordNotSetReason, UserRecord, UserRoles, UserStatus};
 pub use vault::{Change, RecordError, StoredRecord, Vault};
 
+use self::browser_keys::BrowserKeyring;
 use self::clients::Clients;
 use self::integration_tokens::IntegrationTokens;
 use self::revoked::RevokedTokens;
+use self::rotations::{Rotations, integration_name};
 use self::tokens::AccessTokens;
 use self::verified::VerifiedTokens;
 use crate::clock::Clock;
@@ -115,7 +120,9 @@ pub struct Accounts {
     tokens: AccessTokens,
     verified: VerifiedTokens,
     revoked: RevokedTokens,
+    rotations: Arc<Rotations>,
     integration_tokens: IntegrationTokens,
+    browser_keys: BrowserKeyring,
     /// Held from reading what is to be changed until the change counts.
     changing: Mutex<()>,
 }
@@ -139,12 +146,15 @@ impl Accounts {
             key.verify(kept, &source, &data)?;
         }
         let roles = Roles::new(&config.roles);
+        let rotations = Arc::new(Rotations::load(&*vault)?);
         let accounts = Arc::new(Self {
             clients: Clients::load(&key, &*vault, &roles)?,
             tokens: AccessTokens::new(&key, &config.server.public_url)?,
             verified: VerifiedTokens::new(),
             revoked: RevokedTokens::load(&*vault)?,
-            integration_tokens: IntegrationTokens::load(&key, &*vault)?,
+            integration_tokens: IntegrationTokens::new(&key, Arc::clone(&rotations)),
+            browser_keys: BrowserKeyring::new(&key, Arc::clone(&rotations)),
+            rotations,
             public_url: config.server.public_url.clone(),
             changing: Mutex::new(()),
             key,
@@ -271,8 +281,8 @@ impl Accounts {
         integration: &IntegrationId,
         grace_hours: u32,
     ) -> Result<(), WriteError> {
-        let (system, integration) = (system.clone(), integration.clone());
-        self.blocking(move |accounts| accounts.raise(system, integration, grace_hours)).await
+        let name = integration_name(system, integration);
+        self.blocking(move |accounts| accounts.raise(&name, grace_hours)).await
     }
 
     /// Ends every token of an integration that was deleted, so that none works if one of that name comes to be. Blocks.
@@ -280,7 +290,7 @@ impl Accounts {
     /// # Errors
     /// [`WriteError`]: nothing has changed.
     pub fn retire(&self, system: &SystemId, integration: &IntegrationId) -> Result<(), WriteError> {
-        self.raise(system.clone(), integration.clone(), 0)
+        self.raise(&integration_name(system, integration), 0)
     }
 
     /// The enabled `api` integration that an integration token belongs to.
@@ -289,19 +299,54 @@ impl Accounts {
         self.integration_tokens.find(rules, token, self.clock.now())
     }
 
+    /// A system's newest keys for pages in browsers.
+    #[must_use]
+    pub fn browser_keys(&self, system: &SystemId) -> BrowserKeys {
+        self.browser_keys.current(system)
+    }
+
+    /// Gives a system new browser keys, both of them. The old ones, and those that still live, work for `grace_hours` more
+    /// and as long as their own grace lasts; 0: all end now.
+    ///
+    /// # Errors
+    /// [`WriteError`]: nothing has changed.
+    pub async fn rotate_browser_keys(self: &Arc<Self>, system: &SystemId, grace_hours: u32) -> Result<(), WriteError> {
+        let system = system.clone();
+        self.blocking(move |accounts| accounts.raise(system.as_str(), grace_hours)).await
+    }
+
+    /// Ends the browser keys of a system that is gone, so that none works if one of that name comes to be. Blocks.
+    ///
+    /// # Errors
+    /// [`WriteError`]: nothing has changed.
+    pub fn retire_browser_keys(&self, system: &SystemId) -> Result<(), WriteError> {
+        self.raise(system.as_str(), 0)
+    }
+
+    /// Whether this is a publishable key of the system, with which a page may ask for segments.
+    #[must_use]
+    pub fn is_publishable_key(&self, system: &SystemId, key: &str) -> bool {
+        self.browser_keys.is_publishable(system, key, self.clock.now())
+    }
+
+    /// Whether this is the hash of the identifier under the system's identity secret, so that the page may ask about it.
+    #[must_use]
+    pub fn vouches(&self, system: &SystemId, id: &str, id_hash: &str) -> bool {
+        self.browser_keys.vouches(system, id, id_hash, self.clock.now())
+    }
+
     fn role_permissions(&self, client: &Client) -> PermissionSet {
         self.roles.permissions(&client.role).unwrap_or(PermissionSet::NONE)
     }
 
-    fn raise(&self, system: SystemId, integration: IntegrationId, grace_hours: u32) -> Result<(), WriteError> {
-        let place = (system, integration);
+    fn raise(&self, name: &str, grace_hours: u32) -> Result<(), WriteError> {
         let _changing = self.changing.lock();
         let now = self.clock.now();
         let grace_ms = i64::from(grace_hours) * 3_600_000;
         let until = (grace_hours > 0).then(|| Timestamp::from_millis(now.as_millis().saturating_add(grace_ms)));
-        let (rotation, change) = self.integration_tokens.raise(&place, until, now)?;
+        let (rotation, change) = self.rotations.raise(name, until, now)?;
         self.vault.write(vec![change])?;
-        self.integration_tokens.set(&place, &rotation);
+        self.rotations.set(name, &rotation);
         Ok(())
     }
 

@@ -50,9 +50,6 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode>
 fn without_effect(config: &Config) -> Vec<(&'static str, &'static str)> {
     let mut found = Vec::new();
     let default = Config::default();
-    if !config.server.cors_origins.is_empty() {
-        found.push(("server.cors_origins", "has no endpoint for browsers"));
-    }
     if config.audit.keep_days != default.audit.keep_days {
         found.push(("audit.keep_days", "keeps no audit"));
     }

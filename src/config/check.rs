@@ -82,6 +82,11 @@ pub(super) fn origin(text: &str, trailing_slash: bool) -> Judged<String> {
     )
 }
 
+/// An origin whose pages may ask, or `*` for any: a page proves by more than its origin whom it asks about.
+pub(super) fn page_origin(text: &str) -> Judged<String> {
+    if text == "*" { Ok(text.to_owned()) } else { origin(text, false) }
+}
+
 /// An `https` URL (or `http`, for a provider on the same machine) without query and fragment.
 pub(super) fn issuer(text: &str) -> Judged<String> {
     match Url::parse(text) {
@@ -191,6 +196,9 @@ mod tests {
         assert_eq!(hint(origin("app.example", true)), "did you mean `https://app.example`?");
         assert_eq!(hint(origin("https://*.example", true)), "list each origin");
         assert!(hint(origin("*", true)).starts_with("write scheme and host"));
+        assert_eq!(page_origin("*").unwrap(), "*");
+        assert_eq!(hint(page_origin("https://*.example")), "list each origin");
+        assert_eq!(hint(page_origin("https://a.example/")), "write `https://a.example`");
         for bad in ["ftp://a.example", "http://a.example:0", "", "http://user@a.example"] {
             assert!(origin(bad, true).is_err(), "{bad}");
         }

@@ -83,7 +83,7 @@ impl Reader<'_> {
         Server {
             listen,
             public_url: public_url.unwrap_or_else(|| local_url(listen, tls_cert.is_some() && tls_key.is_some())),
-            cors_origins: self.list("server.cors_origins", |t| check::origin(t, false)),
+            cors_origins: self.list("server.cors_origins", check::page_origin),
             trusted_proxies: self.list("server.trusted_proxies", check::ip),
             tls_cert,
             tls_key,

@@ -40,7 +40,7 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The address at which callers reach the server: used in endpoints shown and in e-mailed links. No trailing slash.
     pub public_url: String,
-    /// Origins that may call the page-load endpoint from a browser.
+    /// Origins whose pages may ask for segments; `*`: any.
     pub cors_origins: Vec<String>,
     /// Addresses whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,

@@ -9,6 +9,7 @@
 //! | [`Caller`] | whoever has an access token; the handler asks for permissions once it knows the system |
 //! | [`Permit<P>`] | callers with `P` account-wide |
 //! | [`At<P>`] | callers with `P` in the system that the path names in `{s}`, if there is such a system |
+//! | [`Page`] | pages with a live publishable key of the system that the path names in `{s}` |
 //! | [`Scraper`] | loopback addresses, and callers with `metrics:read` |
 
 use std::marker::PhantomData;
@@ -199,6 +200,28 @@ impl<P> At<P> {
     }
 }
 
+/// A page in a browser, with the rules of the system that its publishable key is of as they are for this request.
+pub(crate) struct Page {
+    pub(crate) state: AppState,
+    /// The system's rules.
+    pub(crate) rules: Arc<RuleSet>,
+}
+
+impl FromRequestParts<Gate> for Page {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        const KEY: HeaderName = HeaderName::from_static("x-rollcall-key");
+        let params = RawPathParams::from_request_parts(parts, gate).await?;
+        let key = parts.headers.get(KEY).and_then(|value| value.to_str().ok());
+        // A wrong key and a system that there is not look the same, so that nobody learns which systems there are.
+        let live = gate.0.rules.live();
+        let rules = live.systems.get(param(&params, "s")).zip(key);
+        let rules = rules.filter(|(rules, key)| gate.0.accounts.is_publishable_key(&rules.system, key));
+        let (rules, _) = rules.ok_or_else(Problem::no_publishable_key)?;
+        Ok(Self { state: gate.0.clone(), rules: Arc::clone(rules) })
+    }
+}
+
 /// Whoever may read the metrics: a loopback address, or a caller with `metrics:read`.
 pub(crate) struct Scraper {
     pub(crate) state: AppState,
@@ -214,6 +237,12 @@ impl FromRequestParts<Gate> for Scraper {
         }
         Ok(Self { state: gate.0.clone() })
     }
+}
+
+/// A view of a system whose rules were just found.
+pub(crate) fn view(state: &AppState, system: &SystemId, sight: &Sight) -> Result<Reader, Problem> {
+    let gone = || Problem::new(Kind::Unavailable, "the system's rules have just gone: try again");
+    state.engine.reader(system, sight).ok_or_else(gone)
 }
 
 /// Whether the request comes from this machine. Behind a proxy it does only when the proxy is trusted and says so:

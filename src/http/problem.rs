@@ -26,6 +26,7 @@ const RETRY_AFTER_S: &str = "1";
 pub(crate) enum Kind {
     Malformed,
     Unauthenticated,
+    NoPublishableKey,
     Forbidden,
     NotFound,
     MethodNotAllowed,
@@ -48,7 +49,7 @@ impl Kind {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::Malformed => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated | Self::NoPublishableKey => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -71,6 +72,7 @@ impl Kind {
         match self {
             Self::Malformed => "malformed",
             Self::Unauthenticated => "unauthenticated",
+            Self::NoPublishableKey => "no-publishable-key",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
@@ -94,6 +96,7 @@ impl Kind {
         match self {
             Self::Malformed => "The request is malformed",
             Self::Unauthenticated => "An access token is needed",
+            Self::NoPublishableKey => "A publishable key is needed",
             Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
@@ -186,6 +189,14 @@ impl Problem {
         let mut problem = Self::new(Kind::Unauthenticated, detail);
         problem.0.headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
         problem
+    }
+
+    /// 401 for a page without a publishable key of the system, or for a system that there is not.
+    pub(crate) fn no_publishable_key() -> Self {
+        let detail =
+            "send `X-Rollcall-Key: pk_…` with the publishable key of this system, as the system's `browser` shows it";
+        let challenge = HeaderValue::from_static(r#"X-Rollcall-Key realm="rollcall""#);
+        Self::new(Kind::NoPublishableKey, detail).with_header(header::WWW_AUTHENTICATE, challenge)
     }
 
     /// 403 for want of a permission.

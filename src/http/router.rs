@@ -9,13 +9,13 @@ use axum::Router;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
-use utoipa::openapi::security::{ClientCredentials, Flow, OAuth2, Scopes, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, ClientCredentials, Flow, OAuth2, Scopes, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    calls, docs, end_users, endpoints, integrations, maintenance, rules, segments, status, systems, tokens, trials,
-    user_data,
+    browser, calls, docs, end_users, endpoints, evaluate, integrations, maintenance, rules, sdk, segments, status,
+    systems, tokens, trials, user_data,
 };
 use super::auth::Gate;
 use super::edge::EdgeLayer;
@@ -42,6 +42,11 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(end_users::show, end_users::delete))
         .routes(routes!(end_users::segments))
         .routes(routes!(end_users::unset))
+        // Pages in browsers
+        .routes(routes!(evaluate::evaluate, evaluate::preflight))
+        .routes(routes!(browser::show))
+        .routes(routes!(browser::rotate))
+        .routes(routes!(sdk::script))
         // Rules
         .routes(routes!(rules::show))
         .routes(routes!(rules::reload))
@@ -90,10 +95,11 @@ async fn unknown_method() -> Problem {
         description = "Holds what a company knows about its end users and says, at page load, which segments each belongs to.",
     ),
     components(schemas(ProblemDocument)),
-    modifiers(&TokenEndpoint),
+    modifiers(&Credentials),
     tags(
         (name = "Access tokens", description = "OAuth 2.0 client credentials"),
         (name = "End users", description = "Updates in, segments out"),
+        (name = "Browser", description = "Segments asked for by a page"),
         (name = "Rules", description = "The files of a system: integrations and segments"),
         (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls"),
         (name = "Operation", description = "Health, metrics, maintenance"),
@@ -102,18 +108,18 @@ async fn unknown_method() -> Problem {
 )]
 struct Api;
 
-/// Says how to get a token.
-struct TokenEndpoint;
+/// Says how to get a token, and where a publishable key goes.
+struct Credentials;
 
-impl utoipa::Modify for TokenEndpoint {
+impl utoipa::Modify for Credentials {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scopes = crate::model::Permission::ALL.iter().map(|permission| (permission.as_str(), permission.as_str()));
         let flow =
             Flow::ClientCredentials(ClientCredentials::new("/accounts/connect/token", Scopes::from_iter(scopes)));
-        openapi
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));
+        let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Rollcall-Key")));
+        components.add_security_scheme("publishable_key", key);
     }
 }
 

@@ -229,7 +229,7 @@ pub enum Table {
     Clients,
     /// Operators, by username.
     Users,
-    /// Rotation numbers of integration tokens, by `system/integration`.
+    /// Rotation numbers of integration tokens, by `system/integration`, and of browser keys, by `system`.
     Rotations,
     /// Answers kept for `Idempotency-Key`, by client and key.
     Idempotency,

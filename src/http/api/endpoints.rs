@@ -48,7 +48,7 @@ pub(crate) async fn show(at: At<needs::IntegrationsWrite>) -> Result<Json<Endpoi
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RotationQuery {
-    /// Hours for which the old token stays good, 0 to 720; 0 if left out.
+    /// Hours for which what is replaced stays good, 0 to 720; 0 if left out.
     #[param(minimum = 0, maximum = 720, required = false)]
     #[serde(default)]
     grace_hours: u32,
@@ -75,13 +75,21 @@ pub(crate) async fn rotate(
     at: At<needs::IntegrationsWrite>,
     query: Result<Query<RotationQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<EndpointResponse>, Problem> {
+    let grace_hours = grace_hours(query)?;
+    let integration = api_integration(&at)?;
+    at.state.accounts.rotate_integration_token(at.system(), &integration.id, grace_hours).await?;
+    endpoint(&at).map(Json)
+}
+
+/// The grace that a rotation is told: 400 when it is too long or no number.
+pub(super) fn grace_hours(
+    query: Result<Query<RotationQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<u32, Problem> {
     let Query(RotationQuery { grace_hours }) = query?;
     if grace_hours > MAX_GRACE_HOURS {
         return Err(Problem::new(Kind::Malformed, format!("`grace_hours` must be 0 to {MAX_GRACE_HOURS}")));
     }
-    let integration = api_integration(&at)?;
-    at.state.accounts.rotate_integration_token(at.system(), &integration.id, grace_hours).await?;
-    endpoint(&at).map(Json)
+    Ok(grace_hours)
 }
 
 fn api_integration(at: &At<needs::IntegrationsWrite>) -> Result<&Integration, Problem> {

@@ -1,13 +1,16 @@
 //! The API, one file a resource. A handler extracts, calls one service method, converts; nothing more is decided here.
 
+pub(super) mod browser;
 pub(super) mod calls;
 pub(super) mod docs;
 pub(super) mod end_users;
 pub(super) mod endpoints;
+pub(super) mod evaluate;
 pub(super) mod integrations;
 pub(super) mod maintenance;
 pub(super) mod rule_files;
 pub(super) mod rules;
+pub(super) mod sdk;
 pub(super) mod segments;
 pub(super) mod status;
 pub(super) mod systems;

@@ -4,6 +4,7 @@
 //! Invariant: nothing here waits by sleeping to be ready. The server is ready when it logs `listening`, it is gone when its
 //! stderr ends; only what is asynchronous by contract (a change on disk going live) is polled, in [`eventually`].
 
+mod browser;
 mod client;
 mod poll;
 mod process;
@@ -11,6 +12,7 @@ mod rules;
 mod server;
 mod system;
 
+pub use browser::Browser;
 pub use client::{Ask, Client, Counts, Reply};
 pub use poll::eventually;
 pub use rules::{crm, integration, property, segment, swap_link, write_tree};

@@ -227,11 +227,14 @@ impl Server {
         assert_eq!(ended.code, Some(0), "a server asked to stop ends well:\n{}", ended.stderr);
         self.start_again()
     }
-    /// For a server in a static, which is never dropped: it ends when the test process does, however that ends.
+    /// For a server in a static, which is never dropped: it and its folder go when the test process does, however that ends.
     pub fn dies_with_the_tests(&self) {
         let pid = self.process().id().to_string();
         let mut watch = Command::new("sh");
-        watch.args(["-c", "read _; kill -9 \"$1\"", "sh", &pid]).stdin(Stdio::piped());
+        watch
+            .args(["-c", "read _; kill -9 \"$1\"; rm -rf \"$2\"", "sh", &pid])
+            .arg(self.home.root())
+            .stdin(Stdio::piped());
         let watch = watch.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start the watch");
         // Its stdin stays open until this process is gone.
         std::mem::forget(watch);
