@@ -6,8 +6,11 @@
 //!                              checkpoint ◄──┴── changed columns ◄─┘
 //! ```
 //!
-//! - `snapshot` is what readers see: typed columns in chunks, copied on write, behind one `ArcSwap`.
-//! - `writer` is the one thread that changes anything; `plan` decides what, `state` does it.
+//! - `snapshot` is what everyone sees: typed columns in chunks, copied on write, behind one `ArcSwap`; with them, of each
+//!   system, the `live` rules and who is in which segment by them (`members`: one bit for each row and segment).
+//! - `reader` is the one way to ask: in it are `bound` conditions, asked of a chunk by `scan` and `mask` or of one row.
+//! - `writer` is the one thread that changes anything; `plan` decides what, `state` does it and has the row judged.
+//! - `adopt` makes new rules and new days live; `keeper` looks at the clock; `events` tells who entered and left.
 //! - `checkpoint` writes changed columns and loads them.
 //!
 //! Refuses to know of HTTP, of files of rules beyond their types, and of how the store keeps what it is given.
