@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::document::{Document, Found, Section, did_you_mean};
 use crate::model::{IdentifierCase, SystemId, UnitGroupId};
+use crate::predicate::Condition;
 
 /// What `system.toml` says.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,14 +39,16 @@ pub enum Stage {
 }
 
 /// A set of end users to which an operator's view may be narrowed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct UnitGroup {
     /// Its id, as data-access entries name it.
     pub id: UnitGroupId,
     /// Its name for people; by default the id.
     pub name: String,
-    /// The rule that says who is in it; it has been checked against the system's attributes.
+    /// The rule that says who is in it.
     pub rule: String,
+    /// The same as a condition.
+    pub condition: Condition,
 }
 
 impl SystemSettings {
@@ -138,7 +141,9 @@ fn read_unit_group(
     seen.insert(id.clone(), document.position(id_at).0);
     let rule = rule?;
     let name = name.map_or_else(|| id.to_string(), |found| found.value);
-    Some((UnitGroup { id, name, rule: rule.value.clone() }, rule))
+    // Nobody, until the rule is compiled.
+    let condition = Condition::Constant(false);
+    Some((UnitGroup { id, name, rule: rule.value.clone(), condition }, rule))
 }
 
 #[cfg(test)]
