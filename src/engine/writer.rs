@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::adopt::Adoption;
 use super::events::EventLog;
-use super::live::Progress;
+use super::parallel::Progress;
 use super::plan::Plan;
 use super::snapshot::Snapshot;
 use super::state::{Stamp, State};

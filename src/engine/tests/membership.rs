@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::live::{Live, Progress};
+use crate::engine::live::Live;
 use crate::engine::mask::Mask;
+use crate::engine::parallel::Progress;
 use crate::model::{Date, SegmentId};
 use crate::ruleset::{Files, compile};
 
