@@ -21,7 +21,7 @@ mod words;
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
-use super::{Condition, rule_text};
+use super::{AttributeTest, Condition, rule_text};
 use crate::model::{AttributeId, Date, SegmentId, Value};
 use search::Found;
 use subject::{Goal, Subjects};
@@ -197,7 +197,7 @@ impl Facts<'_> {
         }
     }
 
-    fn tested(&self, test: &super::AttributeTest, negated: bool) -> Explained {
+    fn tested(&self, test: &AttributeTest, negated: bool) -> Explained {
         let value = (self.values)(&test.attribute);
         let passes = value.as_ref().is_some_and(|value| test.test.passes(value, self.today));
         Explained::Condition {

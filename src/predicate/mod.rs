@@ -146,3 +146,46 @@ impl Condition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(id: &str) -> Condition {
+        Condition::Segment(SegmentId::new(id).unwrap())
+    }
+
+    fn sample() -> Condition {
+        Condition::All(vec![
+            Condition::Any(vec![made::test("crm.Plan", Test::IsSet), segment("premium")]),
+            Condition::Not(Box::new(Condition::All(vec![segment("trial"), made::test("crm.Seats", Test::IsSet)]))),
+            made::test("crm.Plan", Test::IsSet),
+        ])
+    }
+
+    #[test]
+    fn what_a_condition_reads_is_told_in_its_order() {
+        let attributes: Vec<String> = sample().attributes().map(ToString::to_string).collect();
+        assert_eq!(attributes, ["crm.Plan", "crm.Seats", "crm.Plan"]);
+        let segments: Vec<String> = sample().segments().map(ToString::to_string).collect();
+        assert_eq!(segments, ["premium", "trial"]);
+    }
+
+    #[test]
+    fn segments_are_replaced_where_they_are_known() {
+        let seats = made::test("crm.Seats", Test::IsSet);
+        let of = |id: &SegmentId| {
+            (id.as_str() == "premium").then(|| Condition::Any(vec![seats.clone(), segment("premium")]))
+        };
+        let replaced = sample().with_segments(&of);
+        let expected = Condition::Any(vec![seats.clone(), segment("premium")]);
+        let Condition::All(parts) = &replaced else { panic!("{replaced:?}") };
+        assert_eq!(
+            parts[0],
+            Condition::Any(vec![made::test("crm.Plan", Test::IsSet), expected]),
+            "once, not within itself"
+        );
+        let segments: Vec<String> = replaced.segments().map(ToString::to_string).collect();
+        assert_eq!(segments, ["premium", "trial"]);
+    }
+}

@@ -3,19 +3,21 @@
 //! Knows of Rhai what is written here and no more; which words it reserves is for the caller to say. Invariant: the text,
 //! read as a rule, says what the condition says.
 
+mod literal;
+#[cfg(test)]
+mod tests;
+
 use std::ops::Bound;
 
 use super::{AttributeTest, Condition, DateBound, DateTest, NumberTest, Test, TextMatch};
-use crate::model::{AttributeId, Date, number_text};
+use crate::model::AttributeId;
+pub(super) use literal::quoted;
+use literal::{first, last, number};
 
 /// Most terms that stand in a row: each counts as a level of nesting when a rule is read.
 const IN_A_ROW: usize = 32;
 /// Most values of one list: what a rule may hold.
 const IN_A_LIST: usize = 1_000;
-/// Days from today up to which `today() - n` surely is a date.
-const NEAR: u64 = 300_000;
-/// The largest integer up to which every one is exact.
-const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Longest rule on one line, in bytes.
 const LINE: usize = 100;
 
@@ -72,6 +74,10 @@ struct Written {
 }
 
 impl Written {
+    fn constant(flag: bool) -> Self {
+        Self { text: flag.to_string(), strength: Strength::Call }
+    }
+
     fn call(text: impl Into<String>) -> Option<Self> {
         Some(Self { text: text.into(), strength: Strength::Call })
     }
@@ -118,7 +124,7 @@ fn equal_to(test: &Test) -> Option<Equal<'_>> {
         Test::Number(NumberTest::Within((Bound::Included(low), Bound::Included(high)))) if low == high => {
             Some(Equal::Number(*low))
         }
-        Test::Date(DateTest::Within(Some(low), Some(high))) if low == high && literal(*low).is_some() => {
+        Test::Date(DateTest::Within(Some(low), Some(high))) if low == high && literal::day(*low).is_some() => {
             Some(Equal::Day(*low))
         }
         Test::Number(_) | Test::Date(_) => None,
@@ -132,7 +138,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn condition(&self, condition: &Condition) -> Option<Written> {
         match condition {
-            Condition::Constant(flag) => Written::call(flag.to_string()),
+            Condition::Constant(flag) => Some(Written::constant(*flag)),
             Condition::All(parts) => self.list(parts, true),
             Condition::Any(parts) => self.list(parts, false),
             Condition::Segment(segment) => Written::call(format!("in_segment({})", quoted(segment.as_str()))),
@@ -176,7 +182,7 @@ impl Writer<'_> {
         let value = match equal {
             Equal::Text(text) => quoted(text),
             Equal::Number(value) => number(*value)?,
-            Equal::Day(bound) => literal(*bound)?,
+            Equal::Day(bound) => literal::day(*bound)?,
         };
         Written::comparison(format!("{} {operator} {value}", self.subject(&test.attribute, lowered)))
     }
@@ -208,7 +214,7 @@ impl Writer<'_> {
         let subject = self.subject(attribute, false);
         match test {
             DateTest::Within(low, high) => days(&subject, *low, *high),
-            DateTest::OneOf(each) => match each.iter().map(|day| literal(*day)).collect::<Option<Vec<String>>>() {
+            DateTest::OneOf(each) => match each.iter().map(|day| literal::day(*day)).collect::<Option<Vec<String>>>() {
                 Some(each) => one_of(&subject, each),
                 None => in_a_row(each.iter().map(|day| days(&subject, Some(*day), Some(*day))).collect(), false),
             },
@@ -218,14 +224,13 @@ impl Writer<'_> {
 
 /// Terms joined by `&&` (`and`) or `||`.
 fn in_a_row(mut terms: Vec<Written>, and: bool) -> Written {
-    match terms.len() {
-        0 => return Written { text: and.to_string(), strength: Strength::Call },
-        1 => {
-            if let Some(term) = terms.pop() {
-                return term;
-            }
-        }
-        _ => {}
+    if terms.is_empty() {
+        return Written::constant(and);
+    }
+    if terms.len() == 1
+        && let Some(term) = terms.pop()
+    {
+        return term;
     }
     let mut terms: Vec<String> = terms.into_iter().map(|term| term.within(and)).collect();
     let operator = if and { " && " } else { " || " };
@@ -242,7 +247,7 @@ fn one_of(subject: &str, values: Vec<String>) -> Written {
         strength: Strength::Comparison,
     };
     if values.is_empty() {
-        return Written { text: "false".to_owned(), strength: Strength::Call };
+        return Written::constant(false);
     }
     in_a_row(values.chunks(IN_A_LIST).map(list).collect(), false)
 }
@@ -274,19 +279,18 @@ fn number_test(subject: &str, test: &NumberTest) -> Option<Written> {
 
 /// On the first day or after it, and on the last or before it.
 fn days(subject: &str, low: Option<DateBound>, high: Option<DateBound>) -> Written {
-    let is_never = |flag: bool| Written { text: (!flag).to_string(), strength: Strength::Call };
     // A day before all dates or after them is no bound, or leaves nobody.
     let low = match low {
         Some(DateBound::Day(day)) if day <= first() => None,
-        Some(DateBound::Day(day)) if day > last() => return is_never(true),
+        Some(DateBound::Day(day)) if day > last() => return Written::constant(false),
         low => low,
     };
     let high = match high {
         Some(DateBound::Day(day)) if day >= last() => None,
-        Some(DateBound::Day(day)) if day < first() => return is_never(true),
+        Some(DateBound::Day(day)) if day < first() => return Written::constant(false),
         high => high,
     };
-    if let (Some(low), Some(high)) = (low.and_then(literal), high.and_then(literal)) {
+    if let (Some(low), Some(high)) = (low.and_then(literal::day), high.and_then(literal::day)) {
         let (text, strength) = if low == high {
             (format!("{subject} == {low}"), Strength::Comparison)
         } else {
@@ -306,7 +310,7 @@ fn days(subject: &str, low: Option<DateBound>, high: Option<DateBound>) -> Writt
 /// On the day or after it.
 fn from(subject: &str, low: DateBound) -> String {
     match low {
-        DateBound::Day(day) => format!("{subject} >= {}", day_text(day)),
+        DateBound::Day(day) => format!("{subject} >= {}", literal::date(day)),
         DateBound::Today(0) => format!("{subject} >= today()"),
         DateBound::Today(1) => format!("{subject} > today()"),
         DateBound::Today(offset @ ..0) => format!("days_since({subject}) <= {}", offset.unsigned_abs()),
@@ -317,162 +321,10 @@ fn from(subject: &str, low: DateBound) -> String {
 /// On the day or before it.
 fn to(subject: &str, high: DateBound) -> String {
     match high {
-        DateBound::Day(day) => format!("{subject} <= {}", day_text(day)),
+        DateBound::Day(day) => format!("{subject} <= {}", literal::date(day)),
         DateBound::Today(0) => format!("{subject} <= today()"),
         DateBound::Today(-1) => format!("{subject} < today()"),
         DateBound::Today(offset @ ..0) => format!("days_since({subject}) >= {}", offset.unsigned_abs()),
         DateBound::Today(offset) => format!("days_until({subject}) <= {offset}"),
-    }
-}
-
-/// A day as a value that a date is compared with; `None` when it is none on every day.
-fn literal(bound: DateBound) -> Option<String> {
-    Some(match bound {
-        DateBound::Day(day) if (first()..=last()).contains(&day) => day_text(day),
-        DateBound::Today(0) => "today()".to_owned(),
-        DateBound::Today(offset) if offset.unsigned_abs() > NEAR => return None,
-        DateBound::Today(offset @ ..0) => format!("today() - {}", offset.unsigned_abs()),
-        DateBound::Today(offset) => format!("today() + {offset}"),
-        DateBound::Day(_) => return None,
-    })
-}
-
-fn first() -> i64 {
-    Date::from_ymd(1, 1, 1).map_or(0, |date| i64::from(date.days()))
-}
-
-fn last() -> i64 {
-    Date::from_ymd(9999, 12, 31).map_or(0, |date| i64::from(date.days()))
-}
-
-/// A day within the years of dates, in quotes.
-fn day_text(day: i64) -> String {
-    let day = day.clamp(first(), last());
-    let date = i32::try_from(day).ok().and_then(Date::from_days);
-    date.map_or_else(String::new, |date| format!("\"{date}\""))
-}
-
-fn number(value: f64) -> Option<String> {
-    match value {
-        value if !value.is_finite() => None,
-        value if value.fract() == 0.0 && value.abs() <= EXACT => Some(number_text(value)),
-        // Rhai reads a number with a point or an exponent as one with a fraction; `1e300` has one.
-        value => Some(format!("{value:?}")),
-    }
-}
-
-/// A text in double quotes. What can't be seen is escaped, so that nobody reads another rule than runs.
-pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            c if c.is_control() || is_unseen(c) => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// Characters that take no place, or turn the direction of others; all within four hexadecimal digits.
-fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value as Json, json};
-
-    use super::*;
-    use crate::predicate::made::{self, Made};
-    use crate::predicate::{Pattern, TextTest, parse_where};
-
-    fn is(attribute: &str, operator: &str, value: Json) -> Json {
-        json!({"attribute": attribute, "operator": operator, "value": value})
-    }
-
-    fn rule(json: Json) -> String {
-        to_rule(&parse_where(&json, "", &Made).unwrap(), &|_| false).unwrap()
-    }
-
-    #[test]
-    fn conditions_read_as_a_person_would_write_them() {
-        let set = json!({"attribute": "crm.Plan", "operator": "is_set"});
-        let (pro, seats) = (is("crm.Plan", "is", json!("pro")), is("crm.Seats", "at_least", json!(50)));
-        for (json, expected) in [
-            (json!({"all": []}), "true"),
-            (json!({"any": []}), "false"),
-            (json!({"all": [seats, {"not": set}]}), "crm.Seats >= 50 && !is_set(crm.Plan)"),
-            (
-                json!({"any": [seats, {"all": [pro, set]}]}),
-                r#"crm.Seats >= 50 || (crm.Plan == "pro" && is_set(crm.Plan))"#,
-            ),
-            (
-                json!({"all": [seats, {"any": [pro, set]}]}),
-                r#"crm.Seats >= 50 && (crm.Plan == "pro" || is_set(crm.Plan))"#,
-            ),
-            (
-                json!({"all": [seats, {"all": [pro, set]}]}),
-                r#"crm.Seats >= 50 && crm.Plan == "pro" && is_set(crm.Plan)"#,
-            ),
-            (json!({"not": {"any": [pro, set]}}), r#"!(crm.Plan == "pro" || is_set(crm.Plan))"#),
-            (json!({"not": seats}), "!(crm.Seats >= 50)"),
-            (json!({"not": {"not": seats}}), "crm.Seats >= 50"),
-            (json!({"segment": "trial"}), r#"in_segment("trial")"#),
-            (json!({"not": {"segment": "trial"}}), r#"!in_segment("trial")"#),
-            (is("crm.Plan", "is_not", json!("pro")), r#"crm.Plan != "pro""#),
-            (is("crm.Plan", "is_one_of", json!(["b", "a"])), r#"crm.Plan in ["a", "b"]"#),
-            (is("crm.Plan", "is_not_one_of", json!(["b", "a"])), r#"!(crm.Plan in ["a", "b"])"#),
-            (is("crm.Plan", "does_not_contain", json!("a")), r#"!contains(crm.Plan, "a")"#),
-            (is("crm.Plan", "matches", json!(r"^\d")), r#"matches(crm.Plan, "^\\d")"#),
-            (is("crm.Plan", "is", json!("a\"\n\u{7}\u{202e}")), r#"crm.Plan == "a\"\n\u0007\u202e""#),
-            (is("crm.Seats", "not_equals", json!(-2.5)), "crm.Seats != -2.5"),
-            (is("crm.Seats", "between", json!([1, 5])), "between(crm.Seats, 1, 5)"),
-            (is("crm.Seats", "is_one_of", json!([1e15, 0.5])), "crm.Seats in [0.5, 1000000000000000]"),
-            (is("crm.Signup", "on", json!("2024-10-04")), r#"crm.Signup == "2024-10-04""#),
-            (is("crm.Signup", "before", json!("2024-10-04")), r#"crm.Signup <= "2024-10-03""#),
-            (is("crm.Signup", "before", json!("0001-01-01")), "false"),
-            (is("crm.Signup", "in_last_days", json!(30)), "between(crm.Signup, today() - 30, today())"),
-            (is("crm.Signup", "in_last_days", json!(0)), "crm.Signup == today()"),
-            (
-                is("crm.Signup", "in_next_days", json!(400_000)),
-                "crm.Signup >= today() && days_until(crm.Signup) <= 400000",
-            ),
-            (is("crm.Signup", "more_than_days_ago", json!(30)), "days_since(crm.Signup) >= 31"),
-            (is("crm.Signup", "more_than_days_ago", json!(0)), "crm.Signup < today()"),
-        ] {
-            assert_eq!(rule(json.clone()), expected, "{json}");
-        }
-    }
-
-    #[test]
-    fn case_and_reserved_names_are_minded() {
-        let mut any_case = is("crm.Plan", "ends_with", json!("X"));
-        any_case["ignore_case"] = json!(true);
-        assert_eq!(rule(any_case), r#"ends_with(lower(crm.Plan), "x")"#);
-        let condition = parse_where(&is("crm.Plan", "is", json!("a")), "", &Made).unwrap();
-        assert_eq!(to_rule(&condition, &|name| name == "Plan").unwrap(), r#"crm["Plan"] == "a""#);
-        let found = TextMatch::Matches(Pattern::new("a").unwrap());
-        let lowered = made::test("crm.Plan", Test::Text(TextTest { found, lowered: true }));
-        assert_eq!(to_rule(&lowered, &|_| false).unwrap(), r#"matches(lower(crm.Plan), "a")"#);
-    }
-
-    #[test]
-    fn long_rules_go_over_lines_and_rows_are_not_too_long() {
-        let part = json!({"any": [is("crm.Plan", "is", json!("a")), is("crm.Name", "is", json!("b"))]});
-        let one = r#"(crm.Plan == "a" || crm.Name == "b")"#;
-        assert_eq!(rule(json!({"all": vec![&part; 4]})), [one; 4].join("\n    && "));
-        let many = rule(json!({"any": vec![is("crm.Seats", "equals", json!(1)); 900]}));
-        let row = |text: &str| text.matches(") || (").count() + 1;
-        assert_eq!(row(&many), 900_usize.div_ceil(IN_A_ROW), "each of them a row in parentheses");
-        let list: Vec<u32> = (0..2_500).collect();
-        assert_eq!(rule(is("crm.Seats", "is_one_of", json!(list))).matches("crm.Seats in [").count(), 3);
-        assert!(rule(is("crm.Seats", "is_not_one_of", json!(list))).starts_with("!(crm.Seats in [0, "));
     }
 }

@@ -209,3 +209,31 @@ impl Test {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lowered_test_lowers_every_text() {
+        let lowered = |text: &str| TextTest { found: TextMatch::OneOf(vec![text.into()]), lowered: true };
+        for (sought, value) in
+            [("pro", "pro"), ("pro", "PrO"), ("prö", "PRÖ"), ("prö", "prö"), ("k", "\u{212a}"), ("", "")]
+        {
+            assert!(lowered(sought).passes(value), "{value}");
+        }
+        assert!(!lowered("Pro").passes("Pro"), "what is sought is taken as it is");
+    }
+
+    #[test]
+    fn a_number_is_found_in_a_list() {
+        let list = NumberTest::OneOf(vec![-3.0, -0.0, 0.5, 7.0, 7.0]);
+        for number in [-3.0, 0.0, 0.5, 7.0] {
+            assert!(list.passes(number), "{number}");
+        }
+        for number in [-4.0, 0.25, 8.0] {
+            assert!(!list.passes(number), "{number}");
+        }
+        assert!(!NumberTest::OneOf(Vec::new()).passes(0.0));
+    }
+}

@@ -123,11 +123,9 @@ impl<'a> Search<'a> {
         }
         match self.need(goal) {
             None => {}
-            Some(Need { changes: 0, .. }) => {
-                if !self.found.contains(&self.states) {
-                    self.found.push(self.states.clone());
-                }
-            }
+            // Found before, with its changes in another order.
+            Some(Need { changes: 0, .. }) if self.found.contains(&self.states) => {}
+            Some(Need { changes: 0, .. }) => self.found.push(self.states.clone()),
             Some(need) if need.changes > left => self.is_cut = true,
             Some(_) => {
                 for (subject, state) in self.options(goal).unwrap_or_default() {

@@ -1,3 +1,5 @@
+//! What an explanation says, and that its changes turn the answer round and no fewer would.
+
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
@@ -291,8 +293,55 @@ fn fewest(condition: &Condition, of: &EndUser) -> Option<usize> {
     two.then_some(2)
 }
 
+/// The subjects that change.
+fn changed(states: &[usize]) -> impl Iterator<Item = usize> {
+    states.iter().enumerate().filter(|(_, state)| **state != 0).map(|(place, _)| place)
+}
+
+/// The values, and none, that come out in the needed tests as the one that was found.
+fn allowed(subjects: &Subjects, states: &[usize], needed: &BTreeSet<(usize, usize)>, place: usize) -> Vec<Alteration> {
+    let subject = subjects.get(place).unwrap();
+    let found = &subject.states[states[place]];
+    let subject::What::Attribute { id, kind, tests, today } = &subject.what else { return vec![found.example.clone()] };
+    let values = made::values(*kind).into_iter().map(Some).chain([None]);
+    let fits = |value: &Option<Value>| {
+        let passes = |test: usize| value.as_ref().is_some_and(|value| tests[test].passes(value, *today));
+        needed.iter().filter(|(of, _)| *of == place).all(|(_, test)| passes(*test) == found.passes[*test])
+    };
+    values.filter(fits).map(|value| Alteration::Attribute(id.clone(), value)).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_the_words_allow_turns_the_answer_round(
+        condition in made::condition(),
+        end_users in prop::collection::vec(made::end_user(), 3),
+    ) {
+        for of in &end_users {
+            let facts = Facts { values: &|id| of.value(id), member_of: &|id| of.is_in(id), today: made::today() };
+            let subjects = Subjects::of(&condition, &facts);
+            let goal = Goal::new(&condition, !of.passes(&condition, made::today()), &subjects);
+            let Found::Smallest(sets) = search::smallest(&goal, &subjects) else { continue };
+            for states in &sets {
+                let needed = words::needed(&goal, &subjects, states);
+                let allowed: Vec<Vec<Alteration>> =
+                    changed(states).map(|place| allowed(&subjects, states, &needed, place)).collect();
+                for place in 0..allowed.len() {
+                    // Each value that is allowed, with every one of the next subject.
+                    let (one, other) = (&allowed[place], &allowed[(place + 1) % allowed.len()]);
+                    for (one, other) in one.iter().flat_map(|one| other.iter().map(move |other| (one, other))) {
+                        let mut set = words::changes(&goal, &subjects, states);
+                        let next = (place + 1) % set.len();
+                        set[next].example = other.clone();
+                        set[place].example = one.clone();
+                        prop_assert!(turns_round(&condition, of, &set), "{:?}", set);
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn changes_turn_the_answer_round_and_fewer_would_not(
         condition in made::condition(),

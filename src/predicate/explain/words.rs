@@ -38,7 +38,7 @@ pub(super) fn changes(goal: &Goal, subjects: &Subjects, states: &States) -> Vec<
 
 /// The tests of changed subjects, as subject and place, on whose outcome it depends that the goal is met. A test that is
 /// not among them may come out either way.
-fn needed(goal: &Goal, subjects: &Subjects, states: &States) -> BTreeSet<(usize, usize)> {
+pub(super) fn needed(goal: &Goal, subjects: &Subjects, states: &States) -> BTreeSet<(usize, usize)> {
     let state_of = |subject: usize| states.get(subject).copied().unwrap_or_default();
     let mut needed: Vec<(usize, usize)> = Vec::new();
     for subject in (0..states.len()).filter(|subject| state_of(*subject) != 0) {
@@ -116,8 +116,9 @@ fn range_words(ranges: &Ranges, dates: bool) -> String {
         },
         (_, Some(points)) => format!("other than {}", listed(&points)),
         _ => {
-            let each: Vec<String> = ranges.each().iter().map(|(from, to)| span_words(*from, *to, dates)).collect();
-            each.join(", or ")
+            let spans = ranges.each().iter().map(|(from, to)| span_words(*from, *to, dates));
+            let more = if ranges.each().len() > SHOWN { ", or …" } else { "" };
+            format!("{}{more}", spans.take(SHOWN).collect::<Vec<String>>().join(", or "))
         }
     }
 }

@@ -1,3 +1,5 @@
+//! What the door lets in, what it refuses and with which words, and that what is written reads back.
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -36,10 +38,12 @@ fn judged(condition: Json, attribute: &str, actual: Option<&str>) -> bool {
     end_user.passes(&condition, made::today())
 }
 
+/// Attribute, operator, its value, what passes, what does not.
+type Row<'a> = (&'a str, &'a str, Json, &'a [Option<&'a str>], &'a [Option<&'a str>]);
+
 #[test]
 fn every_operator_says_what_the_table_says() {
-    // Operator, its value, what passes, what does not; a missing value passes only where it is among the passing.
-    let table: &[(&str, &str, Json, &[Option<&str>], &[Option<&str>])] = &[
+    let table: &[Row] = &[
         ("crm.Plan", "is", json!("pro"), &[Some("pro")], &[Some("Pro"), Some("prod"), None]),
         ("crm.Plan", "is", json!(5), &[Some("5")], &[Some("5.0"), None]),
         ("crm.Plan", "is_not", json!("pro"), &[Some("Pro"), None], &[Some("pro")]),
