@@ -139,6 +139,8 @@ const CATALOGUE: &[(Kind, &str, Unit, &str)] = &[
     (Kind::Counter, "rollcall_commits_total", Unit::Count, "Commits made durable; calls that wait share one"),
     (Kind::Histogram, "rollcall_checkpoint_seconds", Unit::Seconds, "Time that a checkpoint takes"),
     (Kind::Gauge, "rollcall_disk_full", Unit::Count, "1 while free disk is below min_free_mib and updates are refused"),
+    (Kind::Counter, "rollcall_import_rows_total", Unit::Count, "Rows of CSV imports made durable"),
+    (Kind::Counter, "rollcall_imports_total", Unit::Count, "CSV imports that have ended, by outcome"),
     (Kind::Counter, "rollcall_rule_failures_total", Unit::Count, "Judgements at which a rule failed, by system"),
     (
         Kind::Counter,

@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    calls, docs, end_users, endpoints, integrations, maintenance, rules, segments, status, systems, tokens, trials,
-    user_data,
+    calls, docs, end_users, endpoints, imports, integrations, maintenance, rules, segments, status, systems, tokens,
+    trials, user_data,
 };
 use super::auth::Gate;
 use super::edge::EdgeLayer;
@@ -55,6 +55,9 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(endpoints::rotate))
         .routes(routes!(trials::judge))
         .routes(routes!(calls::list))
+        .routes(routes!(imports::list, imports::upload))
+        .routes(routes!(imports::show))
+        .routes(routes!(imports::errors))
         // Operation
         .routes(routes!(maintenance::checkpoint))
         .routes(routes!(maintenance::purge))
@@ -95,7 +98,7 @@ async fn unknown_method() -> Problem {
         (name = "Access tokens", description = "OAuth 2.0 client credentials"),
         (name = "End users", description = "Updates in, segments out"),
         (name = "Rules", description = "The files of a system: integrations and segments"),
-        (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls"),
+        (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls, imports"),
         (name = "Operation", description = "Health, metrics, maintenance"),
         (name = "Documentation", description = "This document"),
     ),
