@@ -164,6 +164,8 @@ fn readable<'a>(row: Row<'a>, splitter: &'a mut Splitter) -> Result<Cells<'a>, (
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::intake::imports::fixtures::upload;
     use crate::intake::imports::rows::Rows;
@@ -235,5 +237,43 @@ mod tests {
         let (verdict, _, records) = judged("a,x,1,,\nb,x,one,,\nc,x,3,,\n");
         assert_eq!((verdict.rows - verdict.rejected, records.len()), (2, 2));
         assert_eq!(records[1].id.as_str(), "c");
+    }
+
+    /// Whatever stands in a file: pieces of CSV, of values, and bytes that are no text.
+    fn anything() -> impl Strategy<Value = Vec<u8>> {
+        let pieces = [
+            &b","[..],
+            b"\"",
+            b"\n",
+            b"\r\n",
+            b"\"\"",
+            b"a",
+            b"1",
+            b"1e999",
+            b"2024-02-29",
+            b"\xFF",
+            b"\0",
+            b"=",
+            b"\xEF\xBB\xBF",
+        ];
+        proptest::collection::vec(proptest::sample::select(pieces.to_vec()).prop_map(<[u8]>::to_vec), 0..40)
+            .prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #[test]
+        fn both_passes_agree_on_whatever_stands_in_a_file(rows in anything()) {
+            let layout = Layout::read(Some(b"Email,Seats,Signup"), &upload()).unwrap();
+            let limits = model::Limits { string_bytes: 8 };
+            let judge = Judge { layout, case: IdentifierCase::Lower, limits };
+            let mut rows = Rows::from_position(&rows[..], super::super::rows::Position::START);
+            let mut block = Block::default();
+            while let Ok(true) = rows.fill(&mut block) {
+                let verdict = judge.check(&block);
+                prop_assert_eq!(verdict.rows - verdict.rejected, judge.records(&block).len() as u64);
+                prop_assert_eq!(verdict.rejected == 0, verdict.errors.is_empty());
+            }
+        }
     }
 }

@@ -285,16 +285,9 @@ impl<R: Read> Rows<R> {
     fn refill(&mut self) -> io::Result<()> {
         self.buffer.drain(..self.at);
         self.at = 0;
-        let held = self.buffer.len();
-        self.buffer.resize(held + self.piece, 0);
-        let read = loop {
-            match self.input.read(self.buffer.get_mut(held..).unwrap_or_default()) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read,
-            }
-        };
-        self.buffer.truncate(held + *read.as_ref().unwrap_or(&0));
-        self.ended = read? == 0;
+        self.buffer.reserve(self.piece);
+        let read = (&mut self.input).take(self.piece as u64).read_to_end(&mut self.buffer)?;
+        self.ended = read == 0;
         Ok(())
     }
 }
