@@ -1,7 +1,7 @@
 //! The composition root: opens the store, loads the rules, builds the state, starts everything, and ends it again.
 //!
 //! Owns the order of things and nothing else. Starting: listener, store, secret key and accounts, rules, first run. Stopping:
-//! no new connections, answers for what was taken, the call log, a last checkpoint.
+//! no new connections, answers for what was taken, the import's present batch, the call log, a last checkpoint.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::engine::{Engine, EngineOptions, RecordWrite};
 use crate::http::{AppState, Services};
 use crate::intake::calls::CallLog;
+use crate::intake::imports::{Imports, ImportsOptions};
 use crate::model::SystemId;
 use crate::ruleset::{Files, Following, LastGood, LiveRules, NothingToServe, RuleSet, RulesOptions, RulesService};
 use crate::segments::Segment;
@@ -79,18 +80,23 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
         let (config, clock, engine) = (config.clone(), clock.clone(), engine.clone());
         tokio::task::spawn_blocking(move || open_rules(&config, &clock, &engine)).await?
     };
-    let (accounts, rules) = opened?;
+    let (accounts, rules, imports) = opened?;
     reload_on_hangup(Arc::clone(&rules))?;
     keep_up(engine.clone(), Arc::clone(&calls), metrics.clone());
-    let services = Services { config: Arc::new(config), engine, rules, accounts, clock, calls, metrics };
+    let config = Arc::new(config);
+    let services = Services { config, engine, rules, accounts, clock, calls, imports: Arc::clone(&imports), metrics };
     tracing::info!(address = %address, url = services.config.server.public_url, "listening");
     let router = crate::http::router(AppState::new(services));
-    crate::http::serve(listener, router, async move { stop.asked().await }).await?;
-    Ok(())
+    let served = crate::http::serve(listener, router, async move { stop.asked().await }).await;
+    tokio::task::spawn_blocking(move || imports.stop()).await?;
+    Ok(served?)
 }
 
-/// Opens accounts and rules, and on an empty store makes the first client and the first operator.
-fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result<(Arc<Accounts>, Arc<RulesService>)> {
+/// What is opened once the store is.
+type Opened = (Arc<Accounts>, Arc<RulesService>, Arc<Imports>);
+
+/// Opens accounts and rules, on an empty store makes the first client and the first operator, and takes up imports.
+fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result<Opened> {
     let env = |name: &str| std::env::var(name).ok();
     let (accounts, bootstrap) = Accounts::open(Arc::new(engine.clone()), config, clock.clone(), &env)?;
     let options = RulesOptions { watch: true, read_only: config.rules.read_only, script_us: config.limits.script_us };
@@ -101,7 +107,13 @@ fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result
     if let Some(bootstrap) = bootstrap {
         tell_first_run(&bootstrap.finish(&rules.live())?);
     }
-    Ok((accounts, rules))
+    let options = ImportsOptions {
+        folder: config.storage.path.join("imports"),
+        string_bytes: config.limits.string_bytes,
+        min_free_mib: config.storage.min_free_mib,
+    };
+    let imports = Imports::open(options, engine.clone(), Arc::clone(&rules), clock.clone())?;
+    Ok((accounts, rules, imports))
 }
 
 /// The start's error when there is nothing to serve: every mistake, each on its line with file and place.

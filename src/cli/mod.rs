@@ -10,6 +10,7 @@
 pub mod bench;
 mod check;
 mod completions;
+mod import;
 mod serve;
 mod token;
 
@@ -45,6 +46,8 @@ enum Command {
     Serve(serve::Args),
     /// Check the rule files without a server; exit status 1 if anything is wrong in them
     Check(check::Args),
+    /// Upload a CSV file to a running server and follow its import; exit status 1 if anything in it is refused
+    Import(import::Args),
     /// Get an access token from a running server and print it
     Token(token::Args),
     /// Measure this program on this machine: the whole server over HTTP, its answers checked
@@ -76,6 +79,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         None => serve::run(cli.serve, file),
         Some(Command::Serve(args)) => serve::run(args, file),
         Some(Command::Check(args)) => check::run(args, file),
+        Some(Command::Import(args)) => import::run(args),
         Some(Command::Token(args)) => token::run(args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, &mut Cli::command()),

@@ -155,6 +155,11 @@ impl<P> At<P> {
         &self.rules.system
     }
 
+    /// Who asks.
+    pub(crate) fn name(&self) -> &str {
+        &self.principal.name
+    }
+
     /// One part of the path, percent-decoded.
     pub(crate) fn param(&self, name: &str) -> &str {
         param(&self.params, name)

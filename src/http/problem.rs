@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::TokenError;
 use crate::engine::WriteError;
+use crate::intake::imports::{TargetError, UploadError};
 use crate::intake::{BadPlace, IntakeError};
 use crate::model::{IdError, Permission};
 use crate::ruleset::{FileError, RuleWriteError};
@@ -316,6 +317,24 @@ impl From<IntakeError> for Problem {
                 };
                 Self::new(Kind::Refused, detail).with_errors(places)
             }
+        }
+    }
+}
+
+impl From<UploadError> for Problem {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Target(TargetError::Unknown(..)) => Self::not_found(error.to_string()),
+            UploadError::Target(TargetError::Api(_) | TargetError::Disabled(_)) => {
+                Self::new(Kind::Conflict, error.to_string())
+            }
+            UploadError::TooMany => Self::new(Kind::Unavailable, error.to_string()),
+            UploadError::BrokenOff => Self::new(Kind::Malformed, error.to_string()),
+            UploadError::DiskFull => {
+                Self::new(Kind::DiskFull, "free disk would fall below the server's floor: the file was not taken")
+            }
+            UploadError::Io(error) => Self::internal(&format!("an upload could not be kept: {error}")),
+            UploadError::Write(error) => error.into(),
         }
     }
 }

@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    browser, calls, docs, end_users, endpoints, evaluate, integrations, maintenance, rules, sdk, segments, status,
-    systems, tokens, trials, user_data,
+    browser, calls, docs, end_users, endpoints, evaluate, imports, integrations, maintenance, rules, sdk, segments,
+    status, systems, tokens, trials, user_data,
 };
 use super::auth::Gate;
 use super::edge::EdgeLayer;
@@ -60,6 +60,9 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(endpoints::rotate))
         .routes(routes!(trials::judge))
         .routes(routes!(calls::list))
+        .routes(routes!(imports::list, imports::upload))
+        .routes(routes!(imports::show))
+        .routes(routes!(imports::errors))
         // Operation
         .routes(routes!(maintenance::checkpoint))
         .routes(routes!(maintenance::purge))
@@ -101,7 +104,7 @@ async fn unknown_method() -> Problem {
         (name = "End users", description = "Updates in, segments out"),
         (name = "Browser", description = "Segments asked for by a page"),
         (name = "Rules", description = "The files of a system: integrations and segments"),
-        (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls"),
+        (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls, imports"),
         (name = "Operation", description = "Health, metrics, maintenance"),
         (name = "Documentation", description = "This document"),
     ),

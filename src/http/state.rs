@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::intake::calls::CallLog;
+use crate::intake::imports::Imports;
 use crate::ruleset::RulesService;
 
 /// The services that handlers call.
@@ -29,6 +30,8 @@ pub struct Services {
     pub clock: Clock,
     /// Each integration's last calls.
     pub calls: Arc<CallLog>,
+    /// CSV imports.
+    pub imports: Arc<Imports>,
     /// Renders `/metrics`. Whoever installed the recorder also calls its `run_upkeep` now and then.
     pub metrics: PrometheusHandle,
 }

@@ -6,6 +6,7 @@ pub(super) mod docs;
 pub(super) mod end_users;
 pub(super) mod endpoints;
 pub(super) mod evaluate;
+pub(super) mod imports;
 pub(super) mod integrations;
 pub(super) mod maintenance;
 pub(super) mod rule_files;

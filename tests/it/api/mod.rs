@@ -1,5 +1,6 @@
 //! The HTTP API, a file per resource.
 
+pub mod imports;
 mod operations;
 mod reading;
 mod rules_http;
