@@ -83,8 +83,13 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
     keep_up(engine.clone(), Arc::clone(&calls), metrics.clone());
     let services = Services { config: Arc::new(config), engine, rules, accounts, clock, calls, metrics };
     tracing::info!(address = %address, url = services.config.server.public_url, "listening");
-    let router = crate::http::router(AppState::new(services));
-    crate::http::serve(listener, router, async move { stop.asked().await }).await?;
+    let state = AppState::new(services);
+    let router = crate::http::router(state.clone());
+    let stopped = async move {
+        stop.asked().await;
+        state.stop();
+    };
+    crate::http::serve(listener, router, stopped).await?;
     Ok(())
 }
 

@@ -8,7 +8,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::bound::{Around, Bound};
 use super::catalogue::{IDS, SharedCatalogue};
@@ -74,11 +75,33 @@ impl Failures {
     }
 }
 
-/// How far computing the segments of a system has come.
+/// How far computing has come, and how long it may go on. Once its time is over, what it computed is of no use.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) done: AtomicUsize,
     pub(crate) total: AtomicUsize,
+    until: Option<Instant>,
+    over: AtomicBool,
+}
+
+impl Progress {
+    /// Computing that may take no longer.
+    pub(crate) fn within(time: Duration) -> Self {
+        Self { until: Some(Instant::now() + time), ..Self::default() }
+    }
+
+    /// Whether to go on: asked wherever much may be left to do.
+    pub(crate) fn goes_on(&self) -> bool {
+        if self.until.is_some_and(|until| Instant::now() >= until) {
+            self.over.store(true, Ordering::Relaxed);
+        }
+        !self.ran_out()
+    }
+
+    /// Whether something was left undone.
+    pub(crate) fn ran_out(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
 }
 
 /// What has to be judged again of a segment in a new [`Live`].
@@ -169,7 +192,7 @@ impl Live {
         let renewals = live.renewals(old, data);
         let chunks = in_parallel(data.chunks.len(), progress, |no| {
             let chunk = data.chunks.get(no)?;
-            Some(Arc::new(live.renew_chunk(old, &renewals, data, no, chunk)))
+            Some(Arc::new(live.renew_chunk(old, &renewals, data, no, chunk, progress)))
         });
         live.members = Members::new(segments, chunks);
         live
@@ -299,6 +322,7 @@ impl Live {
         data: &SystemData,
         no: usize,
         chunk: &Chunk,
+        progress: &Progress,
     ) -> ChunkMembers {
         let present = chunk.column(IDS).map_or(Mask::NONE, |ids| Mask::of(ids.present()));
         let mut masks: Vec<Mask> = Vec::with_capacity(renewals.len());
@@ -318,7 +342,7 @@ impl Live {
             let mask = if stale.is_empty() {
                 before
             } else {
-                before.without(&stale).or(&self.ask(data, no, chunk, place, &stale, &around))
+                before.without(&stale).or(&self.ask(data, no, place, &stale, &around, progress))
             };
             changed.push(mask.xor(&before));
             masks.push(mask);
@@ -331,16 +355,17 @@ impl Live {
         &self,
         data: &SystemData,
         no: usize,
-        chunk: &Chunk,
         place: usize,
         within: &Mask,
         around: &Around<'_, Mask>,
+        progress: &Progress,
     ) -> Mask {
+        let Some(chunk) = data.chunks.get(no) else { return Mask::NONE };
         match self.judge.ways.get(place) {
             Some(Way::Index(condition)) => condition.ask(chunk, within, around),
             Some(Way::Script(guard)) => {
                 let mut found = Mask::NONE;
-                for at in guard.ask(chunk, within, around).rows() {
+                for at in guard.ask(chunk, within, around).rows().take_while(|_| progress.goes_on()) {
                     let members: Vec<bool> = (0..place).map(|place| (around.members)(place).get(at)).collect();
                     if self.run_script(data, (no * ROWS + at) as RowNo, place, &members) {
                         found.set(at);

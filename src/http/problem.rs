@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::accounts::TokenError;
-use crate::engine::WriteError;
+use crate::engine::{OutOfTime, WriteError};
 use crate::intake::{BadPlace, IntakeError};
 use crate::model::{IdError, Permission};
 use crate::ruleset::{FileError, RuleWriteError};
@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    NotAcceptable,
     RequestTimeout,
     Conflict,
     EditConflict,
@@ -52,6 +53,7 @@ impl Kind {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
             Self::EditConflict => StatusCode::PRECONDITION_FAILED,
@@ -74,6 +76,7 @@ impl Kind {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
+            Self::NotAcceptable => "not-acceptable",
             Self::RequestTimeout => "request-timeout",
             Self::Conflict => "conflict",
             Self::EditConflict => "edit-conflict",
@@ -97,6 +100,7 @@ impl Kind {
             Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
+            Self::NotAcceptable => "No such form",
             Self::RequestTimeout => "The request took too long to arrive",
             Self::Conflict => "Conflict",
             Self::EditConflict => "The file was changed meanwhile",
@@ -306,6 +310,12 @@ impl From<IntakeError> for Problem {
                 Self::new(Kind::Refused, detail).with_errors(places)
             }
         }
+    }
+}
+
+impl From<OutOfTime> for Problem {
+    fn from(error: OutOfTime) -> Self {
+        Self::new(Kind::Refused, error.to_string())
     }
 }
 

@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    calls, docs, end_users, endpoints, integrations, maintenance, rules, segments, status, systems, tokens, trials,
-    user_data,
+    calls, docs, end_users, endpoints, events, export, integrations, maintenance, memberships, questions, rules,
+    segments, status, systems, tokens, trials, user_data,
 };
 use super::auth::Gate;
 use super::edge::EdgeLayer;
@@ -42,6 +42,14 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(end_users::show, end_users::delete))
         .routes(routes!(end_users::segments))
         .routes(routes!(end_users::unset))
+        .routes(routes!(questions::query))
+        .routes(routes!(export::export))
+        // Segments at work
+        .routes(routes!(memberships::list))
+        .routes(routes!(memberships::show))
+        .routes(routes!(memberships::members))
+        .routes(routes!(memberships::history))
+        .routes(routes!(events::follow))
         // Rules
         .routes(routes!(rules::show))
         .routes(routes!(rules::reload))
@@ -94,6 +102,7 @@ async fn unknown_method() -> Problem {
     tags(
         (name = "Access tokens", description = "OAuth 2.0 client credentials"),
         (name = "End users", description = "Updates in, segments out"),
+        (name = "Segments", description = "Who is in which segment, who comes and goes, and why"),
         (name = "Rules", description = "The files of a system: integrations and segments"),
         (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls"),
         (name = "Operation", description = "Health, metrics, maintenance"),

@@ -4,6 +4,7 @@
 //! imports nothing else of the crate. Invariant: a value of a type in here is valid by construction; unchecked
 //! input is parsed at the edge (`FromStr`, `TryFrom`, `coerce`) and never travels further.
 
+pub mod csv;
 mod date;
 mod id;
 mod permission;

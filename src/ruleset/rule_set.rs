@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::load::attributes;
 use super::{FileError, Files, Integration, SystemSettings};
 use crate::model::{AttributeId, AttributeType, Date, IntegrationId, SystemId, Timestamp};
-use crate::segments::SegmentSet;
+use crate::segments::{Schema, SegmentSet};
 
 /// One immutable, complete, checked version of a system's files.
 pub struct RuleSet {
@@ -44,6 +45,16 @@ impl RuleSet {
     pub fn attribute_type(&self, id: &AttributeId) -> Option<AttributeType> {
         let integration = self.integrations.get(&id.integration).filter(|integration| integration.enabled)?;
         integration.properties.iter().find(|property| property.name == id.name).map(|property| property.kind)
+    }
+
+    /// What a rule of this system may name, for compiling one that is not among its files.
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        let integrations = self.integrations.iter();
+        Schema {
+            integrations: integrations.map(|(id, integration)| (id.clone(), attributes(integration))).collect(),
+            segments: self.segments.iter().map(|segment| segment.id.clone()).collect(),
+        }
     }
 
     /// The day that it is in the system's time zone: what `today()` means in its rules.
