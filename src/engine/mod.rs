@@ -14,9 +14,11 @@
 
 mod adopt;
 mod bound;
+mod buckets;
 mod catalogue;
 mod checkpoint;
 mod column;
+mod distribution;
 mod events;
 mod found;
 mod index;
@@ -45,9 +47,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+pub use distribution::{Buckets, TopTexts};
 pub use events::{Event, Following};
 pub use found::{Found, OutOfTime, ScriptFailures};
-pub use reader::{Distribution, Members, Page, Question, Reader, SegmentChange, Sight};
+pub use reader::{Members, Page, Question, Reader, SegmentChange, Sight};
 pub use snapshot::{EndUser, Snapshot, SystemData};
 pub use writer::{Idempotency, Keep, Mode, Outcome, Record, RecordWrite, Update, WriteError};
 

@@ -5,7 +5,6 @@
 //! version of the rules and one day from its beginning to its end, and waits for nobody; rows rise in every list, and an
 //! end user keeps its row for life, so going on after a row neither skips nor repeats who was there throughout.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::Engine;
 use super::bound::{Around, Bound};
 use super::catalogue::IDS;
 use super::column::ROWS;
-use super::found::{Found, OutOfTime, Run};
+use super::found::{OutOfTime, Run};
 use super::live::{Live, Progress, bind, in_parallel};
 use super::mask::Mask;
 use super::snapshot::{Chunk, EndUser, Snapshot, SystemData, locate};
@@ -69,15 +68,6 @@ pub struct Members {
     pub known: bool,
     /// The segments, in alphabetical order.
     pub segments: Vec<SegmentId>,
-}
-
-/// How many end users have which value.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Distribution {
-    /// By value: Strings by their text; Numbers and Dates as they are. Unordered.
-    pub values: Vec<(Value, u64)>,
-    /// How many have none.
-    pub none: u64,
 }
 
 /// What other rules would change of a segment.
@@ -147,7 +137,7 @@ impl Reader {
         self.snapshot.commit
     }
 
-    fn data(&self) -> &SystemData {
+    pub(super) fn data(&self) -> &SystemData {
         super::adopt::data_of(&self.snapshot, &self.system)
     }
 
@@ -310,25 +300,6 @@ impl Reader {
         self.len() == 0
     }
 
-    /// How many of those that a question found have which value of an attribute.
-    #[must_use]
-    pub fn distribution(&self, attribute: &AttributeId, found: &Found) -> Distribution {
-        let Some(kind) = self.live.rules.attribute_type(attribute) else {
-            return Distribution { values: Vec::new(), none: found.total() };
-        };
-        let parts = self.each_chunk(|no, _| {
-            let mut tally = Tally::default();
-            for at in found.in_chunk(no).rows() {
-                let end_user = self.at((no * ROWS + at) as RowNo);
-                tally.add(end_user.value(attribute, kind));
-            }
-            tally
-        });
-        let mut whole = Tally::default();
-        parts.into_iter().for_each(|part| whole.merge(part));
-        Distribution { values: whole.values.into_values().collect(), none: whole.none }
-    }
-
     // ---- other rules ----
 
     /// What other rules would change, segment by segment, by id; those that would stay as they are are left out. `time`
@@ -468,34 +439,5 @@ struct Seen<'a> {
 impl Facts for Seen<'_> {
     fn value(&self, attribute: &AttributeId) -> Option<Value> {
         self.reader.value(self.end_user.as_ref()?, attribute)
-    }
-}
-
-/// A count by value in the making.
-#[derive(Default)]
-struct Tally {
-    values: HashMap<String, (Value, u64)>,
-    none: u64,
-}
-
-impl Tally {
-    fn add(&mut self, value: Option<Value>) {
-        let Some(value) = value else {
-            self.none += 1;
-            return;
-        };
-        let key = match &value {
-            Value::String(text) => text.to_string(),
-            Value::Number(number) => number.to_string(),
-            Value::Date(date) => date.to_string(),
-        };
-        self.values.entry(key).or_insert((value, 0)).1 += 1;
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.none += other.none;
-        for (key, (value, count)) in other.values {
-            self.values.entry(key).or_insert((value, 0)).1 += count;
-        }
     }
 }

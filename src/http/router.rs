@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    calls, docs, end_users, endpoints, events, export, integrations, maintenance, memberships, questions, rules,
-    segments, status, systems, tokens, trials, user_data,
+    attributes, calls, docs, end_users, endpoints, events, export, integrations, maintenance, memberships, questions,
+    rules, segments, status, systems, tokens, trials, user_data,
 };
 use super::auth::Gate;
 use super::edge::EdgeLayer;
@@ -44,6 +44,8 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(end_users::unset))
         .routes(routes!(questions::query))
         .routes(routes!(export::export))
+        .routes(routes!(attributes::list))
+        .routes(routes!(attributes::distribution))
         // Segments at work
         .routes(routes!(memberships::list))
         .routes(routes!(memberships::show))

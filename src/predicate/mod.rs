@@ -72,12 +72,6 @@ impl Condition {
         }
     }
 
-    /// What holds of whoever it may answer otherwise on another day; `None` when the day does not matter.
-    #[must_use]
-    pub fn due(&self, _from: crate::model::Date, _to: crate::model::Date) -> Option<Self> {
-        Some(Self::Constant(true))
-    }
-
     /// An `All` (`neutral` true) or `Any` (`neutral` false) of the parts, simplified.
     fn list(parts: Vec<Self>, neutral: bool) -> Self {
         let mut flat = Vec::with_capacity(parts.len());

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::load::attributes;
 use super::{FileError, Files, Integration, SystemSettings};
-use crate::model::{AttributeId, AttributeType, Date, IntegrationId, SystemId, Timestamp};
+use crate::model::{AttributeId, AttributeType, Date, IntegrationId, SegmentId, SystemId, Timestamp};
+use crate::predicate::Names;
 use crate::segments::{Schema, SegmentSet};
 
 /// One immutable, complete, checked version of a system's files.
@@ -67,5 +68,26 @@ impl RuleSet {
     #[must_use]
     pub fn file(&self, path: &super::RulePath) -> Option<&Arc<str>> {
         self.files.get(&path.to_string())
+    }
+}
+
+/// What a filter may name. As in rules, attributes of a disabled integration may be named, and read as missing.
+impl Names for RuleSet {
+    fn attribute_type(&self, attribute: &AttributeId) -> Option<AttributeType> {
+        let integration = self.integrations.get(&attribute.integration)?;
+        integration.property(&attribute.name).map(|property| property.kind)
+    }
+    fn has_segment(&self, segment: &SegmentId) -> bool {
+        self.segments.get(segment).is_some()
+    }
+    fn attributes(&self) -> Vec<String> {
+        let of = |integration: &Integration| {
+            let id = integration.id.clone();
+            integration.properties.iter().map(move |property| format!("{id}.{}", property.name)).collect::<Vec<_>>()
+        };
+        self.integrations.values().flat_map(of).collect()
+    }
+    fn segments(&self) -> Vec<String> {
+        self.segments.alphabetical().map(|(id, _)| id.to_string()).collect()
     }
 }

@@ -20,9 +20,9 @@ use utoipa::ToSchema;
 
 use super::super::auth::{At, needs};
 use super::super::body::JsonBody;
-use super::super::problem::{Kind, Problem, ProblemPlace};
+use super::super::problem::{Kind, Problem};
 use super::super::turns::{Turn, aside};
-use super::asking::{Asked, SCRIPT_TIME};
+use super::asking::{Asked, SCRIPT_TIME, refused};
 use super::selection::Selection;
 use crate::engine::{EndUser, Found, Reader};
 use crate::model::csv::{guarded, push_cell};
@@ -39,7 +39,11 @@ const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportRequest {
-    /// A rule, written as that of a segment: who would be in it. Left out: everybody.
+    /// A filter: who fulfils it. Left out, as `rule` is: everybody.
+    #[serde(rename = "where")]
+    #[schema(value_type = Option<Object>, example = json!({"attribute": "crm.Seats", "operator": "at_least", "value": 50}))]
+    condition: Option<serde_json::Value>,
+    /// A rule, written as that of a segment: who would be in it. Not beside `where`.
     rule: Option<String>,
     /// The attributes to show, such as `crm.Seats`; left out: all.
     select: Option<Vec<String>>,
@@ -153,7 +157,7 @@ pub(crate) async fn export(
         Some(integration) => Selection::of(reader.rules(), &integration.id),
         None => Selection::read(request.select.as_deref(), reader.rules())?,
     };
-    let asked = Asked::read(request.rule, &reader).await?;
+    let asked = Asked::read(&at, request.condition, request.rule, &reader).await?;
     let export_turn = at.state.turns().export()?;
     let script_turn = asked.turn(&at.state).await?;
     let export = aside(move || {
@@ -172,22 +176,19 @@ pub(crate) async fn export(
 
 /// The integration in whose form the file is to be: the one that is named, or the only one there is.
 fn integration_of(request: &ExportRequest, rules: &RuleSet) -> Result<Option<Integration>, Problem> {
-    let wrong = |code: &str, detail: String| {
-        let place = ProblemPlace { pointer: "/integration".to_owned(), code: code.to_owned(), detail: detail.clone() };
-        Problem::new(Kind::Refused, detail).with_errors([place])
-    };
+    const POINTER: &str = "/integration";
     let Some(id) = &request.integration else {
         let mut enabled = rules.integrations.values().filter(|integration| integration.enabled);
         let only = enabled.next().filter(|_| enabled.next().is_none() && request.select.is_none());
         return Ok(only.cloned());
     };
     if request.select.is_some() {
-        return Err(wrong("ambiguous", "send `integration` or `select`, not both".to_owned()));
+        return Err(refused(POINTER, "ambiguous", "send `integration` or `select`, not both".to_owned()));
     }
     let known = IntegrationId::new(id).ok().and_then(|id| rules.integrations.get(&id));
     match known.filter(|integration| integration.enabled) {
         Some(integration) => Ok(Some(integration.clone())),
-        None => Err(wrong("unknown_integration", format!("there is no enabled integration `{id}`"))),
+        None => Err(refused(POINTER, "unknown_integration", format!("there is no enabled integration `{id}`"))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The API, one file a resource. A handler extracts, calls one service method, converts; nothing more is decided here.
 
 pub(super) mod asking;
+pub(super) mod attributes;
 pub(super) mod calls;
 pub(super) mod docs;
 pub(super) mod end_users;

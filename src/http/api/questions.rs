@@ -16,7 +16,11 @@ use super::selection::{EndUserItem, Selection};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QueryRequest {
-    /// A rule, written as that of a segment: who would be in it. Left out: everybody.
+    /// A filter: who fulfils it. Left out, as `rule` is: everybody.
+    #[serde(rename = "where")]
+    #[schema(value_type = Option<Object>, example = json!({"attribute": "crm.Seats", "operator": "at_least", "value": 50}))]
+    condition: Option<serde_json::Value>,
+    /// A rule, written as that of a segment: who would be in it. Not beside `where`.
     #[schema(example = "crm.Seats > 50")]
     rule: Option<String>,
     /// The attributes to show, such as `crm.Seats`; left out: all.
@@ -55,7 +59,7 @@ fn is_zero(count: &u64) -> bool {
 
 /// Find end users
 ///
-/// By a rule, or everybody. The cursor never skips or repeats an end user who is there all the while.
+/// By a filter or a rule, or everybody. The cursor never skips or repeats an end user who is there all the while.
 #[utoipa::path(
     post, path = "/public/v1/systems/{s}/end-users/query", operation_id = "query_end_users", tag = "End users",
     params(("s" = String, Path, description = "The system")),
@@ -78,7 +82,7 @@ pub(crate) async fn query(
     let after = page.row()?;
     let reader = at.reader()?;
     let selection = Selection::read(request.select.as_deref(), reader.rules())?;
-    let asked = Asked::read(request.rule, &reader).await?;
+    let asked = Asked::read(&at, request.condition, request.rule, &reader).await?;
     let turn = asked.turn(&at.state).await?;
     aside(move || {
         let _turn = turn;
