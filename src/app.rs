@@ -17,6 +17,7 @@ use crate::accounts::{Accounts, FirstRun};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions, RecordWrite};
+use crate::filters::Filters;
 use crate::http::{AppState, Services};
 use crate::intake::calls::CallLog;
 use crate::model::SystemId;
@@ -56,6 +57,7 @@ struct Parts {
     clock: Clock,
     engine: Engine,
     calls: Arc<CallLog>,
+    filters: Arc<Filters>,
 }
 
 impl Parts {
@@ -65,12 +67,13 @@ impl Parts {
         crate::memory::give_back();
         let calls = Arc::new(CallLog::default());
         calls.restore(engine.store().records(Table::Calls)?);
-        Ok(Self { config, clock, engine, calls })
+        let filters = Arc::new(Filters::open(engine.clone(), clock.clone())?);
+        Ok(Self { config, clock, engine, calls, filters })
     }
 }
 
 async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> anyhow::Result<()> {
-    let Parts { mut config, clock, engine, calls } = parts;
+    let Parts { mut config, clock, engine, calls, filters } = parts;
     let address = listener.local_addr().context("reading the address listened on")?;
     config.server.public_url = config.server.public_url_at(address);
     let mut stop = Stop::new()?;
@@ -81,7 +84,7 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
     let (accounts, rules) = opened?;
     reload_on_hangup(Arc::clone(&rules))?;
     keep_up(engine.clone(), Arc::clone(&calls), metrics.clone());
-    let services = Services { config: Arc::new(config), engine, rules, accounts, clock, calls, metrics };
+    let services = Services { config: Arc::new(config), engine, rules, filters, accounts, clock, calls, metrics };
     tracing::info!(address = %address, url = services.config.server.public_url, "listening");
     let state = AppState::new(services);
     let router = crate::http::router(state.clone());

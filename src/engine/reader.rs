@@ -196,6 +196,19 @@ impl Reader {
         Members { known: end_user.is_some(), segments: members.map(|(id, _)| id.clone()).collect() }
     }
 
+    /// How a segment's script fails for an end user (one out of sight has no attributes); `None`: it does not.
+    #[must_use]
+    pub fn failure(&self, id: &EndUserId, segment: &SegmentId) -> Option<String> {
+        let segments = &self.live.rules.segments;
+        let place = segments.place(segment)?;
+        let end_user = self.end_user(id);
+        let members = match &end_user {
+            Some(end_user) => self.live.members.row(end_user.row()).flags(),
+            None => self.live.nobody().to_vec(),
+        };
+        segments.run_script(place, &Seen { reader: self, end_user }, &members, self.live.today).err()
+    }
+
     // ---- questions ----
 
     /// A condition as a question.

@@ -72,6 +72,12 @@ pub(crate) mod needs {
         Operate,
     );
 
+    /// Reading a system's rules.
+    pub(crate) struct RulesRead;
+    impl Demand for RulesRead {
+        const PERMISSIONS: &'static [Permission] = &[Permission::IntegrationsRead, Permission::SegmentsRead];
+    }
+
     /// Reading end users together with their segments.
     pub(crate) struct EndUsersAndSegmentsRead;
     impl Demand for EndUsersAndSegmentsRead {

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::TokenError;
 use crate::engine::{OutOfTime, WriteError};
+use crate::filters::FilterError;
 use crate::intake::{BadPlace, IntakeError};
 use crate::model::{IdError, Permission};
 use crate::ruleset::{FileError, RuleWriteError};
@@ -310,6 +311,18 @@ impl From<IntakeError> for Problem {
                 Self::new(Kind::Refused, detail).with_errors(places)
             }
         }
+    }
+}
+
+impl From<FilterError> for Problem {
+    fn from(error: FilterError) -> Self {
+        let kind = match error {
+            FilterError::Unknown(_) => Kind::NotFound,
+            FilterError::NotYours { .. } => Kind::Forbidden,
+            FilterError::Taken(_) | FilterError::TooMany => Kind::Conflict,
+            FilterError::Write(write) => return write.into(),
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

@@ -14,6 +14,7 @@ use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::filters::Filters;
 use crate::intake::calls::CallLog;
 use crate::ruleset::RulesService;
 
@@ -25,6 +26,8 @@ pub struct Services {
     pub engine: Engine,
     /// The live rules.
     pub rules: Arc<RulesService>,
+    /// Saved filters.
+    pub filters: Arc<Filters>,
     /// Clients and tokens.
     pub accounts: Arc<Accounts>,
     /// The time.

@@ -13,7 +13,8 @@ mod value;
 
 pub use date::{Date, DateError};
 pub use id::{
-    AttributeId, AttributeName, EndUserId, IdError, IdentifierCase, IntegrationId, SegmentId, SystemId, UnitGroupId,
+    AttributeId, AttributeName, EndUserId, FilterId, IdError, IdentifierCase, IntegrationId, SegmentId, SystemId,
+    UnitGroupId,
 };
 pub use permission::{BuiltInRole, Permission, UnknownPermission};
 pub use time::Timestamp;
