@@ -17,6 +17,7 @@ use crate::accounts::{Accounts, FirstRun};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions, RecordWrite};
+use crate::filters::Filters;
 use crate::http::{AppState, Services};
 use crate::intake::calls::CallLog;
 use crate::intake::imports::{Imports, ImportsOptions};
@@ -58,6 +59,7 @@ struct Parts {
     clock: Clock,
     engine: Engine,
     calls: Arc<CallLog>,
+    filters: Arc<Filters>,
 }
 
 impl Parts {
@@ -67,12 +69,13 @@ impl Parts {
         crate::memory::give_back();
         let calls = Arc::new(CallLog::default());
         calls.restore(engine.store().records(Table::Calls)?);
-        Ok(Self { config, clock, engine, calls })
+        let filters = Arc::new(Filters::open(engine.clone(), clock.clone())?);
+        Ok(Self { config, clock, engine, calls, filters })
     }
 }
 
 async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> anyhow::Result<()> {
-    let Parts { mut config, clock, engine, calls } = parts;
+    let Parts { mut config, clock, engine, calls, filters } = parts;
     let address = listener.local_addr().context("reading the address listened on")?;
     config.server.public_url = config.server.public_url_at(address);
     let mut stop = Stop::new()?;
@@ -84,10 +87,16 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
     reload_on_hangup(Arc::clone(&rules))?;
     keep_up(engine.clone(), Arc::clone(&calls), metrics.clone());
     let config = Arc::new(config);
-    let services = Services { config, engine, rules, accounts, clock, calls, imports: Arc::clone(&imports), metrics };
+    let services =
+        Services { config, engine, rules, filters, accounts, clock, calls, imports: Arc::clone(&imports), metrics };
     tracing::info!(address = %address, url = services.config.server.public_url, "listening");
-    let router = crate::http::router(AppState::new(services));
-    let served = crate::http::serve(listener, router, async move { stop.asked().await }).await;
+    let state = AppState::new(services);
+    let router = crate::http::router(state.clone());
+    let stopped = async move {
+        stop.asked().await;
+        state.stop();
+    };
+    let served = crate::http::serve(listener, router, stopped).await;
     tokio::task::spawn_blocking(move || imports.stop()).await?;
     Ok(served?)
 }

@@ -17,10 +17,13 @@
 
 mod adopt;
 mod bound;
+mod buckets;
 mod catalogue;
 mod checkpoint;
 mod column;
+mod distribution;
 mod events;
+mod found;
 mod index;
 mod ints;
 mod judge;
@@ -51,14 +54,17 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+pub use distribution::{Buckets, TopTexts};
 pub use events::{Event, Following};
-pub use reader::{Members, Page, Question, Reader, Sight};
+pub use found::{Found, OutOfTime, ScriptFailures};
+pub use reader::{Members, Page, Question, Reader, SegmentChange, Sight};
 pub use snapshot::{EndUser, Snapshot, SystemData};
 pub use writer::{Idempotency, Keep, Mode, Outcome, Record, RecordWrite, Update, WriteError};
 
 use crate::clock::Clock;
 use crate::model::{AttributeId, EndUserId, SystemId};
 use crate::ruleset::RuleSet;
+pub use crate::store::Cause;
 use crate::store::{Store, StoreError, Table};
 use events::EventLog;
 use writer::{Answer, AnswerRecord, Command, IDEMPOTENCY_MILLIS, QUEUE, Shared, Task, Writer, submit};

@@ -1,12 +1,35 @@
 //! Work in pieces on every core, and how far it has come. Knows nothing of what the work is.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-/// How far computing the segments of a system has come.
+/// How far computing has come, and how long it may go on. Once its time is over, what it computed is of no use.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) done: AtomicUsize,
     pub(crate) total: AtomicUsize,
+    until: Option<Instant>,
+    over: AtomicBool,
+}
+
+impl Progress {
+    /// Computing that may take no longer.
+    pub(crate) fn within(time: Duration) -> Self {
+        Self { until: Some(Instant::now() + time), ..Self::default() }
+    }
+
+    /// Whether to go on: asked wherever much may be left to do.
+    pub(crate) fn goes_on(&self) -> bool {
+        if self.until.is_some_and(|until| Instant::now() >= until) {
+            self.over.store(true, Ordering::Relaxed);
+        }
+        !self.ran_out()
+    }
+
+    /// Whether something was left undone.
+    pub(crate) fn ran_out(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
 }
 
 /// Does each of `count` pieces of work, on as many threads as there are processors; the results in order.

@@ -67,7 +67,7 @@ impl Live {
         let renewals = live.renewals(old, data);
         let chunks = in_parallel(data.chunks.len(), progress, |no| {
             let chunk = data.chunks.get(no)?;
-            Some(Arc::new(live.renew_chunk(old, &renewals, data, no, chunk)))
+            Some(Arc::new(live.renew_chunk(old, &renewals, data, no, chunk, progress)))
         });
         live.members = Members::new(segments, chunks);
         live
@@ -114,6 +114,7 @@ impl Live {
         data: &SystemData,
         no: usize,
         chunk: &Chunk,
+        progress: &Progress,
     ) -> ChunkMembers {
         let present = chunk.column(IDS).map_or(Mask::NONE, |ids| Mask::of(ids.present()));
         let mut masks: Vec<Mask> = Vec::with_capacity(renewals.len());
@@ -133,7 +134,7 @@ impl Live {
             let mask = if stale.is_empty() {
                 before
             } else {
-                before.without(&stale).or(&self.ask(data, no, chunk, place, &stale, &around))
+                before.without(&stale).or(&self.ask(data, no, place, &stale, &around, progress))
             };
             changed.push(mask.xor(&before));
             masks.push(mask);
@@ -146,16 +147,17 @@ impl Live {
         &self,
         data: &SystemData,
         no: usize,
-        chunk: &Chunk,
         place: usize,
         within: &Mask,
         around: &Around<'_, Mask>,
+        progress: &Progress,
     ) -> Mask {
+        let Some(chunk) = data.chunks.get(no) else { return Mask::NONE };
         match self.judge.ways.get(place) {
             Some(Way::Index(condition)) => condition.ask(chunk, within, around),
             Some(Way::Script(guard)) => {
                 let mut found = Mask::NONE;
-                for at in guard.ask(chunk, within, around).rows() {
+                for at in guard.ask(chunk, within, around).rows().take_while(|_| progress.goes_on()) {
                     let members: Vec<bool> = (0..place).map(|place| (around.members)(place).get(at)).collect();
                     if self.run_script(data, (no * ROWS + at) as RowNo, place, &members) {
                         found.set(at);

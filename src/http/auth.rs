@@ -10,6 +10,7 @@
 //! | [`Permit<P>`] | callers with `P` account-wide |
 //! | [`At<P>`] | callers with `P` in the system that the path names in `{s}`, if there is such a system |
 //! | [`Page`] | pages with a live publishable key of the system that the path names in `{s}` |
+//! | [`Lasting<P>`] | as `At<P>`, for what goes on after the answer has begun |
 //! | [`Scraper`] | loopback addresses, and callers with `metrics:read` |
 
 use std::marker::PhantomData;
@@ -71,6 +72,12 @@ pub(crate) mod needs {
         SystemsWrite,
         Operate,
     );
+
+    /// Reading a system's rules.
+    pub(crate) struct RulesRead;
+    impl Demand for RulesRead {
+        const PERMISSIONS: &'static [Permission] = &[Permission::IntegrationsRead, Permission::SegmentsRead];
+    }
 
     /// Reading end users together with their segments.
     pub(crate) struct EndUsersAndSegmentsRead;
@@ -165,6 +172,11 @@ impl<P> At<P> {
         param(&self.params, name)
     }
 
+    /// The caller's name.
+    pub(crate) fn who(&self) -> &str {
+        &self.principal.name
+    }
+
     /// Refuses who lacks another permission in this system.
     pub(crate) fn demand(&self, permission: Permission) -> Result<(), Problem> {
         demand(&self.principal, permission, Some(self.system()))
@@ -180,10 +192,20 @@ impl<P> At<P> {
 
     /// A view of the system's end users as they are now, of those that the caller may see.
     pub(crate) fn reader(&self) -> Result<Reader, Problem> {
+        self.reader_in(self.system())
+    }
+
+    /// A view of another system's end users as they are now, of those that the caller may see there.
+    pub(crate) fn reader_in(&self, system: &SystemId) -> Result<Reader, Problem> {
         self.state
             .engine
-            .reader(self.system(), &Sight::All)
+            .reader(system, &Sight::All)
             .ok_or_else(|| Problem::new(Kind::Unavailable, "the system's rules have just gone: try again"))
+    }
+
+    /// The rules of another system, for a caller with all those permissions there; 403 and 404 as for the one in the path.
+    pub(crate) fn rules_in(&self, system: &str, permissions: &[Permission]) -> Result<Arc<RuleSet>, Problem> {
+        system_for(&self.principal, system, permissions, &self.state.rules.live())
     }
 
     /// The end user that the path names in `{id}`, in the system's case: 422 when it is no identifier.
@@ -224,6 +246,32 @@ impl FromRequestParts<Gate> for Page {
         let rules = rules.filter(|(rules, key)| gate.0.accounts.is_publishable_key(&rules.system, key));
         let (rules, _) = rules.ok_or_else(Problem::no_publishable_key)?;
         Ok(Self { state: gate.0.clone(), rules: Arc::clone(rules) })
+    }
+}
+
+/// An [`At`] that lasts longer than a request should: whether the caller still may is asked again now and then.
+pub(crate) struct Lasting<P> {
+    pub(crate) at: At<P>,
+    /// What the caller proved itself with.
+    headers: HeaderMap,
+}
+
+impl<P: Demand> FromRequestParts<Gate> for Lasting<P> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        let at = At::from_request_parts(parts, gate).await?;
+        Ok(Self { at, headers: parts.headers.clone() })
+    }
+}
+
+impl<P: Demand> Lasting<P> {
+    /// Asks again, with the rules as they are now.
+    pub(crate) fn renew(&mut self) -> Result<(), Problem> {
+        let principal = authenticate(&self.headers, &self.at.state)?;
+        let live = self.at.state.rules.live();
+        self.at.rules = system_for(&principal, self.at.system().as_str(), P::PERMISSIONS, &live)?;
+        self.at.principal = principal;
+        Ok(())
     }
 }
 

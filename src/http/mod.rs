@@ -8,6 +8,7 @@
 //! | `auth` | who asks and whether they may; no handler reaches a service but through it |
 //! | `cors` | which page may read an answer |
 //! | `body`, `page`, `rate` | request bodies, paging, `updates_per_second` |
+//! | `turns` | long work: off the threads that answer, and not too much of it at once |
 //! | `problem` | errors as `application/problem+json`; the only file that knows which error is which status |
 //! | `api` | one file a resource: a handler extracts, calls one service method, converts |
 //! | `sdk` | the script that pages load |
@@ -26,6 +27,7 @@ pub mod router;
 pub mod server;
 mod socket;
 mod state;
+mod turns;
 
 pub use router::router;
 pub use server::serve;

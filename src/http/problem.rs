@@ -11,7 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::accounts::TokenError;
-use crate::engine::WriteError;
+use crate::engine::{OutOfTime, WriteError};
+use crate::filters::FilterError;
 use crate::intake::imports::{TargetError, UploadError};
 use crate::intake::{BadPlace, IntakeError};
 use crate::model::{IdError, Permission};
@@ -31,6 +32,7 @@ pub(crate) enum Kind {
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    NotAcceptable,
     RequestTimeout,
     Conflict,
     EditConflict,
@@ -54,6 +56,7 @@ impl Kind {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
             Self::EditConflict => StatusCode::PRECONDITION_FAILED,
@@ -77,6 +80,7 @@ impl Kind {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
+            Self::NotAcceptable => "not-acceptable",
             Self::RequestTimeout => "request-timeout",
             Self::Conflict => "conflict",
             Self::EditConflict => "edit-conflict",
@@ -101,6 +105,7 @@ impl Kind {
             Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
+            Self::NotAcceptable => "No such form",
             Self::RequestTimeout => "The request took too long to arrive",
             Self::Conflict => "Conflict",
             Self::EditConflict => "The file was changed meanwhile",
@@ -336,6 +341,24 @@ impl From<UploadError> for Problem {
             UploadError::Io(error) => Self::internal(&format!("an upload could not be kept: {error}")),
             UploadError::Write(error) => error.into(),
         }
+    }
+}
+
+impl From<FilterError> for Problem {
+    fn from(error: FilterError) -> Self {
+        let kind = match error {
+            FilterError::Unknown(_) => Kind::NotFound,
+            FilterError::NotYours { .. } => Kind::Forbidden,
+            FilterError::Taken(_) | FilterError::TooMany => Kind::Conflict,
+            FilterError::Write(write) => return write.into(),
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<OutOfTime> for Problem {
+    fn from(error: OutOfTime) -> Self {
+        Self::new(Kind::Refused, error.to_string())
     }
 }
 

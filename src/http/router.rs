@@ -14,8 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    browser, calls, docs, end_users, endpoints, evaluate, imports, integrations, maintenance, rules, sdk, segments,
-    status, systems, tokens, trials, user_data,
+    attributes, browser, calls, docs, drafts, end_users, endpoints, evaluate, events, explain, export, filters,
+    imports, integrations, maintenance, memberships, questions, rules, sdk, segments, status, systems, tokens, trials,
+    user_data,
 };
 use super::auth::Gate;
 use super::edge::EdgeLayer;
@@ -47,6 +48,20 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(browser::show))
         .routes(routes!(browser::rotate))
         .routes(routes!(sdk::script))
+        .routes(routes!(questions::query))
+        .routes(routes!(export::export))
+        .routes(routes!(attributes::list))
+        .routes(routes!(attributes::distribution))
+        // Segments at work
+        .routes(routes!(explain::show))
+        .routes(routes!(memberships::list))
+        .routes(routes!(memberships::show))
+        .routes(routes!(memberships::members))
+        .routes(routes!(memberships::history))
+        .routes(routes!(events::follow))
+        // Saved filters
+        .routes(routes!(filters::list))
+        .routes(routes!(filters::show, filters::put, filters::delete))
         // Rules
         .routes(routes!(rules::show))
         .routes(routes!(rules::reload))
@@ -55,6 +70,8 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(integrations::show, integrations::put, integrations::delete))
         .routes(routes!(segments::list))
         .routes(routes!(segments::show, segments::put, segments::delete))
+        .routes(routes!(drafts::preview))
+        .routes(routes!(drafts::promote))
         // Integrations at work
         .routes(routes!(endpoints::show))
         .routes(routes!(endpoints::rotate))
@@ -103,6 +120,8 @@ async fn unknown_method() -> Problem {
         (name = "Access tokens", description = "OAuth 2.0 client credentials"),
         (name = "End users", description = "Updates in, segments out"),
         (name = "Browser", description = "Segments asked for by a page"),
+        (name = "Segments", description = "Who is in which segment, who comes and goes, and why"),
+        (name = "Filters", description = "Questions saved under a name"),
         (name = "Rules", description = "The files of a system: integrations and segments"),
         (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls, imports"),
         (name = "Operation", description = "Health, metrics, maintenance"),

@@ -110,7 +110,8 @@ impl Names {
     }
 }
 
-fn attributes(integration: &Integration) -> BTreeMap<AttributeName, AttributeType> {
+/// An integration's attributes and their types.
+pub(super) fn attributes(integration: &Integration) -> BTreeMap<AttributeName, AttributeType> {
     integration.properties.iter().map(|property| (property.name.clone(), property.kind)).collect()
 }
 
