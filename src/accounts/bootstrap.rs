@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::clients::Client;
 use super::directory::UserChange;
+use super::drafts::is_address;
 use super::first_run::{AdminNote, ClientNote, Example, first_run_text};
 use super::keys::ServerKey;
 use super::passwords::{PasswordError, PasswordHash};
@@ -113,14 +114,6 @@ fn both(
     }
 }
 
-/// Whether a text can be an address: one `@` with something on both sides, nothing that a mail header or list splits at.
-fn is_address(text: &str) -> bool {
-    let sides = text.split_once('@');
-    text.len() <= 254
-        && sides.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'))
-        && !text.chars().any(|c| c.is_control() || c.is_whitespace() || ",;<>\"".contains(c))
-}
-
 /// A first start under way: everything is made, nothing is stored yet. Call [`Bootstrap::finish`].
 #[must_use = "until it is finished, nothing of the first start is stored"]
 pub struct Bootstrap {
@@ -171,6 +164,7 @@ impl Bootstrap {
         let client = Arc::new(Client {
             secret_hash: accounts.clients.hash(&client_secret),
             id: client_id,
+            description: "Made at the first start".to_owned(),
             role: BuiltInRole::Admin.name().to_owned(),
             systems: None,
             enabled: true,

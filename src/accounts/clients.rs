@@ -30,6 +30,9 @@ pub struct Client {
     pub id: String,
     /// The keyed hash of its secret.
     pub secret_hash: [u8; 32],
+    /// What it is for, in its makers' words.
+    #[serde(default)]
+    pub description: String,
     /// Its role's name.
     pub role: String,
     /// The systems in which it may act; `None`: all, later ones too.
@@ -84,6 +87,13 @@ impl Clients {
 
     pub(super) fn get(&self, id: &str) -> Option<Arc<Client>> {
         self.live.load().get(id).cloned()
+    }
+
+    /// All of them, by id.
+    pub(super) fn all(&self) -> Vec<Arc<Client>> {
+        let mut clients: Vec<_> = self.live.load().values().cloned().collect();
+        clients.sort_by(|one, other| one.id.cmp(&other.id));
+        clients
     }
 
     /// The enabled client with this id and secret.

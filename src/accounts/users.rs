@@ -63,6 +63,9 @@ pub struct UserRecord {
     pub password: Option<PasswordHash>,
     /// What its activation link must show, while there is one.
     pub activation: Option<OneTimeToken>,
+    /// What its reset link must show, while there is one.
+    #[serde(default)]
+    pub reset: Option<OneTimeToken>,
     /// Whether it was ever active.
     #[serde(default)]
     pub activated: bool,
@@ -159,7 +162,9 @@ impl std::fmt::Debug for OneTimeToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StatusConflict {
     /// Enabling who was invited only.
-    #[error("the account is PROVISIONED: its owner activates it by the link in the mail, which resend-activation sends again")]
+    #[error(
+        "the account is PROVISIONED: its owner activates it by the link in the mail, which resend-activation sends again"
+    )]
     NeverActivated,
     /// Sending an activation mail to who needs none.
     #[error("only a PROVISIONED account has an activation to be sent again")]
@@ -270,7 +275,7 @@ pub(super) enum Start {
     Invited(OneTimeToken),
 }
 
-/// The first Admin's account: every permission in every system.
+/// The first Admin's account.
 pub(super) fn first_admin(username: String, email: String, start: Start, now: Timestamp) -> UserRecord {
     let (status, password, activation) = match start {
         Start::Active(password) => (UserStatus::Active, Some(password), None),
@@ -286,7 +291,7 @@ pub(super) fn first_admin(username: String, email: String, start: Start, now: Ti
     }
 }
 
-/// A new Admin, who is still to activate the account.
+/// A new Admin: every permission in every system.
 pub(super) fn admin(username: String, email: String, by: &str, now: Timestamp) -> UserRecord {
     let admin = BuiltInRole::Admin.name().to_owned();
     let everywhere = DataAccess {
@@ -295,6 +300,12 @@ pub(super) fn admin(username: String, email: String, by: &str, now: Timestamp) -
         system: None,
         unit_group: EVERYTHING.to_owned(),
     };
+    let roles = UserRoles { primary_role: admin, extra_roles: Vec::new() };
+    UserRecord { data_access: vec![everywhere], ..provisioned(username, email, roles, by, now) }
+}
+
+/// A new account, whose owner is still to activate it.
+pub(super) fn provisioned(username: String, email: String, roles: UserRoles, by: &str, now: Timestamp) -> UserRecord {
     UserRecord {
         username,
         first_name: String::new(),
@@ -303,8 +314,8 @@ pub(super) fn admin(username: String, email: String, by: &str, now: Timestamp) -
         automatic_update: false,
         excluded_from_user_activity: false,
         login_blocked: false,
-        roles: UserRoles { primary_role: admin, extra_roles: Vec::new() },
-        data_access: vec![everywhere],
+        roles,
+        data_access: Vec::new(),
         login_method: LoginMethod::Password,
         sso_id: None,
         status: UserStatus::Provisioned,
@@ -316,6 +327,7 @@ pub(super) fn admin(username: String, email: String, by: &str, now: Timestamp) -
         password_not_set_reason: Some(PasswordNotSetReason::NewAccount),
         password: None,
         activation: None,
+        reset: None,
         activated: false,
         last_login: None,
         sessions: 0,

@@ -19,9 +19,10 @@ use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 
+use super::address::client_address;
 use super::problem::Problem;
 use super::state::AppState;
-use crate::accounts::Principal;
+use crate::accounts::{Actor, Principal};
 use crate::model::{EndUserId, Permission, SegmentId, SystemId};
 use crate::ruleset::{Integration, LiveRules, RuleSet, Stage};
 use crate::segments::Segment;
@@ -68,6 +69,14 @@ pub(crate) mod needs {
         SystemsRead,
         SystemsWrite,
         Operate,
+        UsersRead,
+        UsersWrite,
+        UsersInvite,
+        AccessRequestsManage,
+        RolesRead,
+        ClientsRead,
+        ClientsWrite,
+        AuditRead,
     );
 
     /// Reading end users together with their segments.
@@ -80,12 +89,15 @@ pub(crate) mod needs {
 /// Open to everyone.
 pub(crate) struct Public {
     pub(crate) state: AppState,
+    /// Where the request comes from.
+    pub(crate) address: Option<IpAddr>,
 }
 
 impl FromRequestParts<Gate> for Public {
     type Rejection = Problem;
-    async fn from_request_parts(_: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
-        Ok(Self { state: gate.0.clone() })
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        let address = client_address(parts, &gate.0.config.server.trusted_proxies);
+        Ok(Self { state: gate.0.clone(), address })
     }
 }
 
@@ -113,17 +125,26 @@ impl FromRequestParts<Gate> for Caller {
 /// Someone who may do `P` account-wide.
 pub(crate) struct Permit<P> {
     pub(crate) state: AppState,
+    /// Who asks, and from where.
+    pub(crate) actor: Actor,
     demanded: PhantomData<P>,
+}
+
+impl<P> Permit<P> {
+    /// Refuses who lacks another permission there (`None`: account-wide).
+    pub(crate) fn demand(&self, permission: Permission, system: Option<&SystemId>) -> Result<(), Problem> {
+        demand(&self.actor.principal, permission, system)
+    }
 }
 
 impl<P: Demand> FromRequestParts<Gate> for Permit<P> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
-        let principal = authenticate(&parts.headers, &gate.0)?;
+        let actor = identify(parts, &gate.0)?;
         for permission in P::PERMISSIONS {
-            demand(&principal, *permission, None)?;
+            demand(&actor.principal, *permission, None)?;
         }
-        Ok(Self { state: gate.0.clone(), demanded: PhantomData })
+        Ok(Self { state: gate.0.clone(), actor, demanded: PhantomData })
     }
 }
 
@@ -132,7 +153,8 @@ pub(crate) struct At<P> {
     pub(crate) state: AppState,
     /// The system's rules.
     pub(crate) rules: Arc<RuleSet>,
-    principal: Arc<Principal>,
+    /// Who asks, and from where.
+    pub(crate) actor: Actor,
     params: RawPathParams,
     demanded: PhantomData<P>,
 }
@@ -140,10 +162,10 @@ pub(crate) struct At<P> {
 impl<P: Demand> FromRequestParts<Gate> for At<P> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
-        let principal = authenticate(&parts.headers, &gate.0)?;
+        let actor = identify(parts, &gate.0)?;
         let params = RawPathParams::from_request_parts(parts, gate).await?;
-        let rules = system_for(&principal, param(&params, "s"), P::PERMISSIONS, &gate.0.rules.live())?;
-        Ok(Self { state: gate.0.clone(), rules, principal, params, demanded: PhantomData })
+        let rules = system_for(&actor.principal, param(&params, "s"), P::PERMISSIONS, &gate.0.rules.live())?;
+        Ok(Self { state: gate.0.clone(), rules, actor, params, demanded: PhantomData })
     }
 }
 
@@ -160,15 +182,12 @@ impl<P> At<P> {
 
     /// Refuses who lacks another permission in this system.
     pub(crate) fn demand(&self, permission: Permission) -> Result<(), Problem> {
-        demand(&self.principal, permission, Some(self.system()))
+        demand(&self.actor.principal, permission, Some(self.system()))
     }
 
     /// Refuses who may not write the rules of a system of that stage.
     pub(crate) fn demand_publish(&self, stage: Stage) -> Result<(), Problem> {
-        self.demand(match stage {
-            Stage::Production => Permission::PublishProduction,
-            Stage::Test => Permission::PublishTest,
-        })
+        self.demand(publish(stage))
     }
 
     /// The end user that the path names in `{id}`, in the system's case: 422 when it is no identifier.
@@ -187,6 +206,14 @@ impl<P> At<P> {
         let id = self.param("id");
         let segment = SegmentId::new(id).ok().and_then(|id| self.rules.segments.get(&id));
         segment.ok_or_else(|| Problem::not_found(format!("there is no segment `{id}`")))
+    }
+}
+
+/// What writing the rules of a system of that stage needs.
+pub(crate) fn publish(stage: Stage) -> Permission {
+    match stage {
+        Stage::Production => Permission::PublishProduction,
+        Stage::Test => Permission::PublishTest,
     }
 }
 
@@ -231,6 +258,12 @@ fn is_local(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpAddr]) -> bo
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Who sends the request, and from where; 401 without a good access token.
+fn identify(parts: &Parts, state: &AppState) -> Result<Actor, Problem> {
+    let principal = authenticate(&parts.headers, state)?;
+    Ok(Actor { principal, address: client_address(parts, &state.config.server.trusted_proxies) })
 }
 
 /// The bearer of the request's access token; 401 without a good one.

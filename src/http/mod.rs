@@ -5,13 +5,14 @@
 //! | `router` | the whole route table, and the OpenAPI document that follows from it |
 //! | `server` | connections: accepting, limits, deadlines, the graceful stop |
 //! | `edge` | what every request goes through: id, deadline, panics, headers, metrics, access log |
-//! | `auth` | who asks and whether they may; no handler reaches a service but through it |
+//! | `auth`, `address` | who asks, from where, and whether they may; no handler reaches a service but through it |
 //! | `body`, `page`, `rate` | request bodies, paging, `updates_per_second` |
 //! | `problem` | errors as `application/problem+json`; the only file that knows which error is which status |
 //! | `api` | one file a resource: a handler extracts, calls one service method, converts |
 //!
 //! Refuses to know of the store, of Rhai and of how a value is coerced. Only this room knows status codes.
 
+mod address;
 mod api;
 mod auth;
 mod body;

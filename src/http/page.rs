@@ -23,9 +23,9 @@ const MAX_LIMIT: usize = 1000;
 pub(crate) struct PageQuery {
     /// How many items at most, 1 to 1000; 50 if left out.
     #[param(minimum = 1, maximum = 1000, required = false)]
-    limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
     /// The `next_cursor` of the answer before; left out: from the start.
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
 }
 
 /// [`PageQuery`], checked.
@@ -46,7 +46,8 @@ impl FromRequestParts<Gate> for Page {
 }
 
 impl Page {
-    fn new(query: PageQuery) -> Result<Self, Problem> {
+    /// Checks what was asked for.
+    pub(crate) fn new(query: PageQuery) -> Result<Self, Problem> {
         let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Problem::new(Kind::Malformed, format!("`limit` must be 1 to {MAX_LIMIT}")));
@@ -74,6 +75,11 @@ impl Page {
         ListPage { items, next_cursor }
     }
 
+    /// What the last answer's last item was.
+    pub(crate) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
     /// The cursor as a number; 400 when it is none.
     pub(crate) fn number(&self) -> Result<Option<u64>, Problem> {
         self.after.as_deref().map(|text| text.parse().map_err(|_| bad_cursor())).transpose()
@@ -99,7 +105,8 @@ fn read_cursor(cursor: &str) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| bad_cursor())
 }
 
-fn bad_cursor() -> Problem {
+/// 400 for what no list gave.
+pub(crate) fn bad_cursor() -> Problem {
     Problem::new(Kind::Malformed, "`cursor` is not one that a list gave: send a `next_cursor`, or leave it out")
 }
 

@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    calls, docs, end_users, endpoints, integrations, maintenance, rules, segments, status, systems, tokens, trials,
-    user_data,
+    access_requests, audit, calls, clients, docs, end_users, endpoints, integrations, invitations, maintenance, roles,
+    rules, segments, status, systems, tokens, trials, user_data, users,
 };
 use super::auth::Gate;
 use super::edge::EdgeLayer;
@@ -45,6 +45,7 @@ fn routes() -> OpenApiRouter<Gate> {
         // Rules
         .routes(routes!(rules::show))
         .routes(routes!(rules::reload))
+        .routes(routes!(systems::list, systems::create))
         .routes(routes!(systems::show, systems::put))
         .routes(routes!(integrations::list))
         .routes(routes!(integrations::show, integrations::put, integrations::delete))
@@ -55,6 +56,27 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(endpoints::rotate))
         .routes(routes!(trials::judge))
         .routes(routes!(calls::list))
+        // Users
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::export))
+        .routes(routes!(users::bulk_download))
+        .routes(routes!(users::act_on_many))
+        .routes(routes!(users::show, users::put, users::delete))
+        .routes(routes!(users::put_data_access))
+        .routes(routes!(users::act))
+        .routes(routes!(invitations::invite))
+        .routes(routes!(access_requests::ask))
+        .routes(routes!(access_requests::list))
+        .routes(routes!(access_requests::approve))
+        .routes(routes!(access_requests::deny))
+        .routes(routes!(roles::list))
+        // Clients and audit
+        .routes(routes!(clients::list, clients::create))
+        .routes(routes!(clients::show, clients::put))
+        .routes(routes!(clients::rotate))
+        .routes(routes!(clients::disable))
+        .routes(routes!(clients::enable))
+        .routes(routes!(audit::list))
         // Operation
         .routes(routes!(maintenance::checkpoint))
         .routes(routes!(maintenance::purge))
@@ -96,6 +118,9 @@ async fn unknown_method() -> Problem {
         (name = "End users", description = "Updates in, segments out"),
         (name = "Rules", description = "The files of a system: integrations and segments"),
         (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls"),
+        (name = "Users", description = "Operators' accounts: who may do what where"),
+        (name = "Clients", description = "OAuth clients: the machines that call the API"),
+        (name = "Audit", description = "Who did what"),
         (name = "Operation", description = "Health, metrics, maintenance"),
         (name = "Documentation", description = "This document"),
     ),

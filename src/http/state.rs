@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::rate::Rates;
+use super::rate::{AddressRates, Rates};
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -40,6 +40,7 @@ pub struct AppState(Arc<Shared>);
 struct Shared {
     services: Services,
     rates: Rates,
+    door: AddressRates,
 }
 
 impl AppState {
@@ -47,7 +48,11 @@ impl AppState {
     #[must_use]
     pub fn new(services: Services) -> Self {
         let rates = Rates::new(services.config.limits.updates_per_second);
-        Self(Arc::new(Shared { services, rates }))
+        Self(Arc::new(Shared { services, rates, door: AddressRates::default() }))
+    }
+    /// How fast each address may come to a door that is open to all.
+    pub(crate) fn door(&self) -> &AddressRates {
+        &self.0.door
     }
     /// How fast each client may send updates.
     pub(crate) fn rates(&self) -> &Rates {

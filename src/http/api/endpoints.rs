@@ -80,7 +80,7 @@ pub(crate) async fn rotate(
         return Err(Problem::new(Kind::Malformed, format!("`grace_hours` must be 0 to {MAX_GRACE_HOURS}")));
     }
     let integration = api_integration(&at)?;
-    at.state.accounts.rotate_integration_token(at.system(), &integration.id, grace_hours).await?;
+    at.state.accounts.rotate_integration_token(at.actor.clone(), at.system(), &integration.id, grace_hours).await?;
     endpoint(&at).map(Json)
 }
 

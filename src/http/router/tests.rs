@@ -24,6 +24,7 @@ const PUBLIC: &[&str] = &[
     "oauth_token",
     "openapi",
     "ready",
+    "request_access",
     "revoke_token",
 ];
 
