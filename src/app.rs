@@ -24,6 +24,8 @@ use crate::ruleset::{Files, LastGood, LiveRules, NothingToServe, RulesOptions, R
 use crate::store::{self, Options, Store, Table};
 use crate::telemetry;
 
+/// How often what has been kept long enough is dropped: audit entries, decided requests.
+const TIDY: Duration = Duration::from_secs(3600);
 /// How often the call log is written behind the calls, and metrics are tidied up.
 const UPKEEP: Duration = Duration::from_secs(15);
 
@@ -81,6 +83,7 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
     let (accounts, rules) = opened?;
     reload_on_hangup(Arc::clone(&rules))?;
     keep_up(engine.clone(), Arc::clone(&calls), metrics.clone());
+    tidy_up(Arc::clone(&accounts));
     let services = Services { config: Arc::new(config), engine, rules, accounts, clock, calls, metrics };
     tracing::info!(address = %address, url = services.config.server.public_url, "listening");
     let router = crate::http::router(AppState::new(services));
@@ -198,6 +201,20 @@ fn keep_up(engine: Engine, calls: Arc<CallLog>, metrics: PrometheusHandle) {
                 && let Err(error) = engine.write_records(records).await
             {
                 tracing::warn!(%error, "the call log could not be written");
+            }
+        }
+    });
+}
+
+/// Drops what accounts have kept long enough, now and then.
+fn tidy_up(accounts: Arc<Accounts>) {
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(TIDY);
+        loop {
+            tick.tick().await;
+            let accounts = Arc::clone(&accounts);
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || accounts.tidy()).await {
+                tracing::warn!(%error, "old audit entries and requests could not be dropped");
             }
         }
     });

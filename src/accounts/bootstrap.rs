@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::audit::{Act, ActorKind, By};
 use super::clients::Client;
 use super::directory::UserChange;
 use super::drafts::is_address;
@@ -21,6 +22,7 @@ use super::secret::Secret;
 use super::users::{OneTimeToken, Start, UserRecord, first_admin, username_of};
 use super::vault::{Change, put};
 use super::{Accounts, AccountsError, KEY_CHECK, private_file};
+use crate::engine::WriteError;
 use crate::model::{BuiltInRole, Timestamp};
 use crate::ruleset::LiveRules;
 use crate::store::Table;
@@ -176,6 +178,8 @@ impl Bootstrap {
             put(Table::Clients, &client.id, &client)?,
             put(Table::Users, &user.username, &user)?,
             put(Table::Server, KEY_CHECK, &accounts.key.check())?,
+            noted(accounts, Act::new("client.create", format!("clients/{}", client.id)).after(client.for_audit()))?,
+            noted(accounts, Act::new("user.create", format!("users/{}", user.username)).after(user.for_audit()))?,
         ];
         Ok(Self {
             accounts: Arc::clone(accounts),
@@ -210,6 +214,12 @@ impl Bootstrap {
         tracing::info!("first start: made the Admin client and the Admin operator");
         Ok(FirstRun { text, file })
     }
+}
+
+/// What the first start puts down in the audit.
+fn noted(accounts: &Accounts, act: Act) -> Result<Change, WriteError> {
+    let by = By { kind: ActorKind::Command, name: "bootstrap".to_owned(), address: None };
+    accounts.audit.record(&by, act, accounts.clock.now())
 }
 
 fn make_admin(

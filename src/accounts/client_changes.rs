@@ -7,8 +7,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use super::Accounts;
 use super::access::find_place;
 use super::audit::{Act, Actor, By};
@@ -232,9 +230,9 @@ impl Accounts {
         old: Option<&Client>,
         client: Client,
     ) -> Result<Arc<Client>, ClientError> {
-        let mut act = Act::new(action, format!("clients/{}", client.id)).after(for_audit(&client));
+        let mut act = Act::new(action, format!("clients/{}", client.id)).after(client.for_audit());
         if let Some(old) = old {
-            act = act.before(for_audit(old));
+            act = act.before(old.for_audit());
         }
         let entry = self.audit.record(&By::from(actor), act, self.clock.now())?;
         self.vault.write(vec![put(Table::Clients, &client.id, &client)?, entry])?;
@@ -250,13 +248,4 @@ type Systems = Option<Arc<BTreeSet<SystemId>>>;
 fn is_client_id(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.@-".contains(c);
     (1..=MAX_ID).contains(&text.len()) && text.chars().all(allowed) && text != "." && text != ".."
-}
-
-fn for_audit(client: &Client) -> Value {
-    json!({
-        "description": client.description,
-        "role": client.role,
-        "systems": client.systems,
-        "enabled": client.enabled,
-    })
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::keys::{KEY_BYTES, MacKey, ServerKey};
 use super::roles::Roles;
@@ -55,6 +56,18 @@ impl fmt::Debug for Client {
             .field("enabled", &self.enabled)
             .field("generation", &self.generation)
             .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// What the audit keeps of it: all but its secret.
+    pub(super) fn for_audit(&self) -> Value {
+        json!({
+            "description": self.description,
+            "role": self.role,
+            "systems": self.systems,
+            "enabled": self.enabled,
+        })
     }
 }
 

@@ -73,10 +73,11 @@ impl Directory {
         self.0.read().users.values().cloned().collect()
     }
 
-    /// What of a user's is another's.
-    pub(super) fn taken(&self, user: &UserRecord) -> Option<Taken> {
+    /// What of a user's is another's. A new one has nothing yet: whoever has its username is another.
+    pub(super) fn taken(&self, user: &UserRecord, is_new: bool) -> Option<Taken> {
         let index = self.0.read();
-        let others = |found: Option<&Arc<UserRecord>>| found.is_some_and(|found| found.username != user.username);
+        let others =
+            |found: Option<&Arc<UserRecord>>| found.is_some_and(|found| is_new || found.username != user.username);
         if others(index.names.get(&folded(&user.username))) {
             return Some(Taken::Username);
         }
@@ -157,12 +158,14 @@ mod tests {
     fn names_of_two_kinds_can_not_be_one() {
         let directory = Directory::default();
         directory.apply([UserChange::Put(user("ann@x.example", "other@x.example", Some("7")))]);
-        let taken = |username, email, id| directory.taken(&user(username, email, id));
+        let taken = |username, email, id| directory.taken(&user(username, email, id), false);
         assert_eq!(taken("bob", "ANN@x.example", None), Some(Taken::Email), "a username, typed as an address");
         assert_eq!(taken("Other@x.example", "b@x.example", None), Some(Taken::Username));
         assert_eq!(taken("Ann@X.example", "b@x.example", None), Some(Taken::Username));
         assert_eq!(taken("bob", "b@x.example", Some("7")), Some(Taken::SsoId));
         assert_eq!(taken("bob", "b@x.example", Some("8")), None);
         assert_eq!(taken("ann@x.example", "ann@x.example", Some("7")), None, "its own names are its own");
+        let anew = directory.taken(&user("ann@x.example", "new@x.example", None), true);
+        assert_eq!(anew, Some(Taken::Username), "and a new account of its name is another");
     }
 }

@@ -297,7 +297,7 @@ impl Accounts {
         let checked = draft.check(&self.roles, live, until_now).map_err(UserError::Invalid)?;
         let now = self.clock.now();
         let user = new_user(draft, checked, actor.name(), now)?;
-        self.check_free(&user)?;
+        self.check_free(&user, true)?;
         actor.principal.cover(&powers_of(&user, &self.roles, live))?;
         let mut beside = Vec::new();
         if mail {
@@ -320,7 +320,7 @@ impl Accounts {
         let checked = draft.check(&self.roles, live, until_now).map_err(UserError::Invalid)?;
         let mut user = UserRecord::clone(old);
         put_draft(&mut user, draft, checked);
-        self.check_free(&user)?;
+        self.check_free(&user, false)?;
         if logs_in_otherwise(old, &user) {
             actor.principal.cover(&powers_of(old, &self.roles, live))?;
         }
@@ -364,8 +364,8 @@ impl Accounts {
         Ok(user)
     }
 
-    fn check_free(&self, user: &UserRecord) -> Result<(), UserError> {
-        let (pointer, code, detail) = match self.users.taken(user) {
+    fn check_free(&self, user: &UserRecord, is_new: bool) -> Result<(), UserError> {
+        let (pointer, code, detail) = match self.users.taken(user, is_new) {
             None => return Ok(()),
             Some(Taken::Username) => ("/username", "username_taken", "another account has this username or address"),
             Some(Taken::Email) => ("/email", "email_taken", "another account has this address or username"),

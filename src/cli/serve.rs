@@ -56,9 +56,6 @@ fn without_effect(config: &Config) -> Vec<(&'static str, &'static str)> {
     if config.limits.script_us != default.limits.script_us {
         found.push(("limits.script_us", "does not time scripts"));
     }
-    if config.audit.keep_days != default.audit.keep_days {
-        found.push(("audit.keep_days", "keeps no audit"));
-    }
     if config.backup.is_some() {
         found.push(("backup", "makes no scheduled backups"));
     }

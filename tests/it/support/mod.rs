@@ -5,6 +5,7 @@
 //! stderr ends; only what is asynchronous by contract (a change on disk going live) is polled, in [`eventually`].
 
 mod client;
+mod operators;
 mod poll;
 mod process;
 mod rules;
@@ -12,6 +13,7 @@ mod server;
 mod system;
 
 pub use client::{Ask, Client, Counts, Reply};
+pub use operators::{ADMIN, ADMIN_PASSWORD, all_items, entry, fresh, keys, operators, operators_setup, user};
 pub use poll::eventually;
 pub use rules::{crm, integration, property, segment, swap_link, write_tree};
 pub use server::{CLIENT_ID, CLIENT_SECRET, Home, Server};
