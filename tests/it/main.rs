@@ -14,6 +14,7 @@ mod support;
 mod api;
 mod cli;
 mod first_run;
+mod matrix;
 mod openapi;
 mod readme;
 mod recovery;

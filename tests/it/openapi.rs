@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Ask, Server, crm, segment};
+use crate::support::{Ask, Server, crm, segment, user};
 
 #[test]
 fn every_documented_operation_answers() {
@@ -16,6 +16,10 @@ fn every_documented_operation_answers() {
     let server = Server::with(&files).start();
     let system = server.system("s");
     let document = system.client.get("/openapi.json").is(200);
+    server.anonymous().post("/accounts/access-requests", &json!({ "email": "ask@example.com" })).is(202);
+    let requests = system.client.get("/admin/v1/access-requests").is(200);
+    let request = requests["items"][0]["id"].as_str().expect("a request");
+    system.client.post("/admin/v1/clients", &json!({ "client_id": "ci", "role": "Viewer" })).is(201);
     let mut operations = 0;
     let mut silent = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -29,7 +33,8 @@ fn every_documented_operation_answers() {
             system.write(&[("integrations/crm.toml", &crm()), ("segments/all.rhai", &segment("true"))]);
             system.reload();
             system.update("crm", &json!([{ "Email": "a", "Seats": 1 }])).counts();
-            let filled = fill(path, operation, item);
+            system.client.put("/admin/v1/users/ann", &user("ann", "Viewer")).is(200);
+            let filled = fill(path, operation, item, request);
             let reply = system.client.request(method.clone(), &filled).json(&json!({})).ask();
             if matches!(reply.status, 404 | 405 | 501) {
                 silent.push(format!("{method} {filled} answered {}: {}", reply.status, reply.body));
@@ -51,7 +56,7 @@ fn every_documented_operation_answers() {
 }
 
 /// The path with something that exists in each of its parameters' places.
-fn fill(path: &str, operation: &Value, item: &Value) -> String {
+fn fill(path: &str, operation: &Value, item: &Value, request: &str) -> String {
     let declared = |name: &str| {
         [operation, item].iter().any(|at| {
             at["parameters"].as_array().is_some_and(|list| list.iter().any(|p| p["name"] == name && p["in"] == "path"))
@@ -71,6 +76,10 @@ fn fill(path: &str, operation: &Value, item: &Value) -> String {
             "attributes" => "crm.Seats",
             "oauth" => "default",
             "docs" => "index.html",
+            "users" => "ann",
+            "actions" => "inactive",
+            "clients" => "ci",
+            "access-requests" => request,
             other => panic!("{path}: what stands after `{other}`?"),
         });
         rest = after;
