@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::accounts::{Accounts, FirstRun};
+use crate::accounts::{Accounts, FirstRun, Recovered, Secret};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions, RecordWrite};
@@ -50,6 +50,28 @@ pub fn serve(config: Config) -> anyhow::Result<()> {
     engine.stop();
     tracing::info!("stopped");
     served
+}
+
+/// Makes an account an Admin's again, while the server is stopped: see [`Accounts::recover_admin`].
+///
+/// # Errors
+/// Whatever is in the way, in words for the person who asks: a running server first of all.
+pub fn recover_admin(config: Config, name: Option<&str>, password: Option<&Secret>) -> anyhow::Result<Recovered> {
+    if !config.storage.path.is_dir() {
+        let folder = config.storage.path.display();
+        anyhow::bail!(
+            "there is no store in `{folder}` (`storage.path`): start the server once, which makes the first Admin"
+        );
+    }
+    let Parts { config, clock, engine, .. } = Parts::open(config, Clock::system())?;
+    let env = |name: &str| std::env::var(name).ok();
+    let opened = Accounts::open(Arc::new(engine.clone()), &config, clock, &env);
+    let recovered = opened.map_err(anyhow::Error::from).and_then(|(accounts, bootstrap)| match bootstrap {
+        Some(_) => Err(anyhow::anyhow!("the store is empty: start the server once, which makes the first Admin")),
+        None => Ok(accounts.recover_admin(name, password)?),
+    });
+    engine.stop();
+    recovered
 }
 
 /// What is opened before anything is served.

@@ -18,7 +18,7 @@ use super::drafts::is_address;
 use super::first_run::{AdminNote, ClientNote, Example, first_run_text};
 use super::keys::ServerKey;
 use super::passwords::{PasswordError, PasswordHash};
-use super::secret::Secret;
+use super::secret::{NoRandomness, Secret};
 use super::users::{OneTimeToken, Start, UserRecord, first_admin, username_of};
 use super::vault::{Change, put};
 use super::{Accounts, AccountsError, KEY_CHECK, private_file};
@@ -216,6 +216,14 @@ impl Bootstrap {
     }
 }
 
+/// The token of an activation link that is handed over here and now, and what is kept of it.
+pub(super) fn activation(key: &ServerKey, now: Timestamp) -> Result<(Secret, OneTimeToken), NoRandomness> {
+    let token = Secret::random("rca_")?;
+    let until = Timestamp::from_millis(now.as_millis().saturating_add(ACTIVATION_MS));
+    let kept = OneTimeToken { hash: key.derive("activation token", &[token.reveal()]), until };
+    Ok((token, kept))
+}
+
 /// What the first start puts down in the audit.
 fn noted(accounts: &Accounts, act: Act) -> Result<Change, WriteError> {
     let by = By { kind: ActorKind::Command, name: "bootstrap".to_owned(), address: None };
@@ -232,9 +240,7 @@ fn make_admin(
         let user = first_admin(username_of(&email), email, Start::Active(password), now);
         return Ok((user, AdminNote::FromEnvironment));
     }
-    let token = Secret::random("rca_")?;
-    let until = Timestamp::from_millis(now.as_millis().saturating_add(ACTIVATION_MS));
-    let kept = OneTimeToken { hash: key.derive("activation token", &[token.reveal()]), until };
+    let (token, kept) = activation(key, now)?;
     let user = first_admin(MADE_NAME.to_owned(), MADE_EMAIL.to_owned(), Start::Invited(kept), now);
     Ok((user, AdminNote::Invited(MADE_NAME.to_owned(), token)))
 }

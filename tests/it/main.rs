@@ -16,6 +16,7 @@ mod cli;
 mod first_run;
 mod matrix;
 mod openapi;
+mod operators_cli;
 mod readme;
 mod recovery;
 mod reload;
