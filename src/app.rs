@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::accounts::{Accounts, FirstRun};
+use crate::accounts::{Accounts, FirstRun, Recovered, Secret};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions, RecordWrite};
@@ -27,6 +27,8 @@ use crate::segments::Segment;
 use crate::store::{self, Options, Store, Table};
 use crate::telemetry;
 
+/// How often what has been kept long enough is dropped: audit entries, decided requests.
+const TIDY: Duration = Duration::from_secs(3600);
 /// How often the call log is written behind the calls, and metrics are tidied up.
 const UPKEEP: Duration = Duration::from_secs(15);
 
@@ -51,6 +53,28 @@ pub fn serve(config: Config) -> anyhow::Result<()> {
     engine.stop();
     tracing::info!("stopped");
     served
+}
+
+/// Makes an account an Admin's again, while the server is stopped: see [`Accounts::recover_admin`].
+///
+/// # Errors
+/// Whatever is in the way, in words for the person who asks: a running server first of all.
+pub fn recover_admin(config: Config, name: Option<&str>, password: Option<&Secret>) -> anyhow::Result<Recovered> {
+    if !config.storage.path.is_dir() {
+        let folder = config.storage.path.display();
+        anyhow::bail!(
+            "there is no store in `{folder}` (`storage.path`): start the server once, which makes the first Admin"
+        );
+    }
+    let Parts { config, clock, engine, .. } = Parts::open(config, Clock::system())?;
+    let env = |name: &str| std::env::var(name).ok();
+    let opened = Accounts::open(Arc::new(engine.clone()), &config, clock, &env);
+    let recovered = opened.map_err(anyhow::Error::from).and_then(|(accounts, bootstrap)| match bootstrap {
+        Some(_) => Err(anyhow::anyhow!("the store is empty: start the server once, which makes the first Admin")),
+        None => Ok(accounts.recover_admin(name, password)?),
+    });
+    engine.stop();
+    recovered
 }
 
 /// What is opened before anything is served.
@@ -86,6 +110,7 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
     let (accounts, rules, imports) = opened?;
     reload_on_hangup(Arc::clone(&rules))?;
     keep_up(engine.clone(), Arc::clone(&calls), metrics.clone());
+    tidy_up(Arc::clone(&accounts));
     let config = Arc::new(config);
     let services =
         Services { config, engine, rules, filters, accounts, clock, calls, imports: Arc::clone(&imports), metrics };
@@ -244,6 +269,20 @@ fn keep_up(engine: Engine, calls: Arc<CallLog>, metrics: PrometheusHandle) {
                 && let Err(error) = engine.write_records(records).await
             {
                 tracing::warn!(%error, "the call log could not be written");
+            }
+        }
+    });
+}
+
+/// Drops what accounts have kept long enough, now and then.
+fn tidy_up(accounts: Arc<Accounts>) {
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(TIDY);
+        loop {
+            tick.tick().await;
+            let accounts = Arc::clone(&accounts);
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || accounts.tidy()).await {
+                tracing::warn!(%error, "old audit entries and requests could not be dropped");
             }
         }
     });

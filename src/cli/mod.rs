@@ -7,12 +7,16 @@
 //! To add a command: a file with `Args` and `run(…) -> anyhow::Result<ExitCode>`, a line in `Command`, and one in
 //! `dispatch`.
 
+mod api;
 pub mod bench;
 mod check;
+mod clients;
 mod completions;
 mod import;
+mod recover;
 mod serve;
 mod token;
+mod users;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -50,6 +54,10 @@ enum Command {
     Import(import::Args),
     /// Get an access token from a running server and print it
     Token(token::Args),
+    /// Operators' accounts on a running server; `recover` with the server stopped
+    Users(Box<users::Args>),
+    /// OAuth clients on a running server: the machines that call its API
+    Clients(Box<clients::Args>),
     /// Measure this program on this machine: the whole server over HTTP, its answers checked
     Bench(Box<bench::Args>),
     /// Print completions for a shell
@@ -81,6 +89,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Check(args)) => check::run(args, file),
         Some(Command::Import(args)) => import::run(args),
         Some(Command::Token(args)) => token::run(args),
+        Some(Command::Users(args)) => users::run(*args, file),
+        Some(Command::Clients(args)) => clients::run(*args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, &mut Cli::command()),
     }

@@ -193,20 +193,27 @@ impl Engine {
         }
     }
 
-    /// Deletes an end user; false when unknown.
+    /// Deletes an end user, and writes the records `beside` in the same commit; false when unknown: nothing is written then.
     ///
     /// # Errors
     /// [`WriteError`]; the end user is still there then.
-    pub async fn delete(&self, system: SystemId, id: EndUserId) -> Result<bool, WriteError> {
-        self.ask(Task::Delete(system, id)).await.map(|answer| matches!(answer, Answer::Flag(true)))
+    pub async fn delete(&self, system: SystemId, id: EndUserId, beside: Vec<RecordWrite>) -> Result<bool, WriteError> {
+        self.ask(Task::Delete(system, id, beside)).await.map(|answer| matches!(answer, Answer::Flag(true)))
     }
 
-    /// Unsets one attribute of an end user; false when there was nothing to unset.
+    /// Unsets one attribute of an end user, and writes the records `beside` in the same commit; false when there was nothing
+    /// to unset: nothing is written then.
     ///
     /// # Errors
     /// [`WriteError`]; the attribute is still there then.
-    pub async fn unset(&self, system: SystemId, id: EndUserId, attribute: AttributeId) -> Result<bool, WriteError> {
-        self.ask(Task::Unset(system, id, attribute)).await.map(|answer| matches!(answer, Answer::Flag(true)))
+    pub async fn unset(
+        &self,
+        system: SystemId,
+        id: EndUserId,
+        attribute: AttributeId,
+        beside: Vec<RecordWrite>,
+    ) -> Result<bool, WriteError> {
+        self.ask(Task::Unset(system, id, attribute, beside)).await.map(|answer| matches!(answer, Answer::Flag(true)))
     }
 
     /// Writes small records in one commit (`None` removes); durable when this returns.

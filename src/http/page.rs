@@ -23,9 +23,9 @@ const MAX_LIMIT: usize = 1000;
 pub(crate) struct PageQuery {
     /// How many items at most, 1 to 1000; 50 if left out.
     #[param(minimum = 1, maximum = 1000, required = false)]
-    limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
     /// The `next_cursor` of the answer before; left out: from the start.
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
 }
 
 /// [`PageQuery`], checked.
@@ -80,6 +80,11 @@ impl Page {
         self.number()?.map(|row| u32::try_from(row).map_err(|_| bad_cursor())).transpose()
     }
 
+    /// What the last answer's last item was.
+    pub(crate) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
     /// The cursor as a number; 400 when it is none.
     pub(crate) fn number(&self) -> Result<Option<u64>, Problem> {
         self.after.as_deref().map(|text| text.parse().map_err(|_| bad_cursor())).transpose()
@@ -105,7 +110,8 @@ fn read_cursor(cursor: &str) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| bad_cursor())
 }
 
-fn bad_cursor() -> Problem {
+/// 400 for what no list gave.
+pub(crate) fn bad_cursor() -> Problem {
     Problem::new(Kind::Malformed, "`cursor` is not one that a list gave: send a `next_cursor`, or leave it out")
 }
 

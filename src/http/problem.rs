@@ -4,6 +4,8 @@
 //! does not compile until it has one. Invariant: an answer never carries a stack, a path on disk or a secret; what a
 //! caller can't mend is logged here and told in one general sentence.
 
+mod accounts;
+
 use axum::extract::rejection::{PathRejection, QueryRejection, RawPathParamsRejection};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -14,9 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    attributes, browser, calls, docs, drafts, end_users, endpoints, evaluate, events, explain, export, filters,
-    imports, integrations, maintenance, memberships, questions, rules, sdk, segments, status, systems, tokens, trials,
-    user_data,
+    access_requests, attributes, audit, browser, calls, clients, docs, drafts, end_users, endpoints, evaluate, events,
+    explain, export, filters, imports, integrations, invitations, maintenance, memberships, questions, roles, rules,
+    sdk, segments, status, systems, tokens, trials, user_data, users,
 };
 use super::auth::Gate;
 use super::edge::EdgeLayer;
@@ -65,6 +65,7 @@ fn routes() -> OpenApiRouter<Gate> {
         // Rules
         .routes(routes!(rules::show))
         .routes(routes!(rules::reload))
+        .routes(routes!(systems::list, systems::create))
         .routes(routes!(systems::show, systems::put))
         .routes(routes!(integrations::list))
         .routes(routes!(integrations::show, integrations::put, integrations::delete))
@@ -80,6 +81,27 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(imports::list, imports::upload))
         .routes(routes!(imports::show))
         .routes(routes!(imports::errors))
+        // Users
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::export))
+        .routes(routes!(users::bulk_download))
+        .routes(routes!(users::act_on_many))
+        .routes(routes!(users::show, users::put, users::delete))
+        .routes(routes!(users::put_data_access))
+        .routes(routes!(users::act))
+        .routes(routes!(invitations::invite))
+        .routes(routes!(access_requests::ask))
+        .routes(routes!(access_requests::list))
+        .routes(routes!(access_requests::approve))
+        .routes(routes!(access_requests::deny))
+        .routes(routes!(roles::list))
+        // Clients and audit
+        .routes(routes!(clients::list, clients::create))
+        .routes(routes!(clients::show, clients::put))
+        .routes(routes!(clients::rotate))
+        .routes(routes!(clients::disable))
+        .routes(routes!(clients::enable))
+        .routes(routes!(audit::list))
         // Operation
         .routes(routes!(maintenance::checkpoint))
         .routes(routes!(maintenance::purge))
@@ -124,6 +146,10 @@ async fn unknown_method() -> Problem {
         (name = "Filters", description = "Questions saved under a name"),
         (name = "Rules", description = "The files of a system: integrations and segments"),
         (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls, imports"),
+        (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls"),
+        (name = "Users", description = "Operators' accounts: who may do what where"),
+        (name = "Clients", description = "OAuth clients: the machines that call the API"),
+        (name = "Audit", description = "Who did what"),
         (name = "Operation", description = "Health, metrics, maintenance"),
         (name = "Documentation", description = "This document"),
     ),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
-use super::rate::Rates;
+use super::rate::{AddressRates, Rates};
 use super::turns::Turns;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
@@ -50,6 +50,7 @@ struct Shared {
     rates: Rates,
     turns: Turns,
     stopping: watch::Sender<bool>,
+    door: AddressRates,
 }
 
 impl AppState {
@@ -57,7 +58,13 @@ impl AppState {
     #[must_use]
     pub fn new(services: Services) -> Self {
         let rates = Rates::new(services.config.limits.updates_per_second);
-        Self(Arc::new(Shared { services, rates, turns: Turns::default(), stopping: watch::Sender::new(false) }))
+        Self(Arc::new(Shared {
+            services,
+            rates,
+            door: AddressRates::default(),
+            turns: Turns::default(),
+            stopping: watch::Sender::new(false),
+        }))
     }
     /// Says that the server is about to end, so that answers without end come to theirs.
     pub fn stop(&self) {
@@ -66,6 +73,10 @@ impl AppState {
     /// True once the server is about to end.
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.0.stopping.subscribe()
+    }
+    /// How fast each address may come to a door that is open to all.
+    pub(crate) fn door(&self) -> &AddressRates {
+        &self.0.door
     }
     /// How fast each client may send updates.
     pub(crate) fn rates(&self) -> &Rates {

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::files::{MAX_FILE, read_system, settled, too_large};
-use super::load::load;
 use super::write::{Draft, delete, make_folder, replace, sync_folder, write_whole};
 use super::{FileError, Files, RulePath, RuleSet, RuleWriteError, RulesService};
 use crate::model::SystemId;
@@ -83,7 +82,7 @@ impl RulesService {
             return Err(errors);
         }
         let live = self.live();
-        load(system, files, live.systems.get(system).map(AsRef::as_ref), self.clock.now()).result
+        self.load(system, files, live.systems.get(system).map(AsRef::as_ref)).result
     }
 
     /// Replaces all integrations and segments of a system by these (a `system.toml` among them is left out: the system
@@ -172,7 +171,7 @@ fn finish(folder: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::ruleset::fixtures::{CRM, Kept, Rules, files, system, Nobody};
+    use crate::ruleset::fixtures::{CRM, Kept, Nobody, Rules, files, system};
     use crate::ruleset::{LastGood, RulesOptions};
 
     fn service(rules: &Rules) -> Arc<RulesService> {

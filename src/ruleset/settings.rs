@@ -66,6 +66,9 @@ impl SystemSettings {
     }
 }
 
+/// What stands for every end user in data access, beside the system's id.
+const EVERYONE: &str = "*";
+
 const STAGES: [(&str, Stage); 2] = [("production", Stage::Production), ("test", Stage::Test)];
 const CASES: [(&str, IdentifierCase); 2] = [("sensitive", IdentifierCase::Sensitive), ("lower", IdentifierCase::Lower)];
 
@@ -91,7 +94,7 @@ pub(super) fn parse(system: &SystemId, document: &mut Document<'_>) -> ParsedSet
     settings.identifier_case = section.choice(document, "identifier_case", &CASES).unwrap_or_default();
     let mut seen = HashMap::new();
     for group in section.tables(document, "unit_groups") {
-        if let Some((group, rule)) = read_unit_group(document, group, &mut seen) {
+        if let Some((group, rule)) = read_unit_group(system, document, group, &mut seen) {
             settings.unit_groups.push(group);
             parsed.rules.push(rule);
         }
@@ -117,6 +120,7 @@ fn read_zone(document: &mut Document<'_>, found: &Found<String>) -> Option<(Time
 }
 
 fn read_unit_group(
+    system: &SystemId,
     document: &mut Document<'_>,
     mut section: Section<'_, '_>,
     seen: &mut HashMap<UnitGroupId, usize>,
@@ -134,6 +138,11 @@ fn read_unit_group(
             return None;
         }
     };
+    if id.as_str() == EVERYONE || id.as_str() == system.as_str() {
+        let message = format!("`{id}` stands for every end user of the system and can't be one of its unit groups");
+        document.error(id_at, message, Some("choose another id".to_owned()));
+        return None;
+    }
     if let Some(first) = seen.get(&id) {
         document.error(id_at, format!("the unit group `{id}` is declared twice; the first time in line {first}"), None);
         return None;
@@ -202,6 +211,8 @@ mod tests {
         only("[[unit_groups]]\nrule = 'true'", "1:1: the key `id` is missing");
         only("[[unit_groups]]\nid = 'a'", "1:1: the key `rule` is missing");
         only("[[unit_groups]]\nid = \"a\\u0007\"\nrule = 'true'", "2:6: a unit group id must have 1 to 128 printable");
+        only("[[unit_groups]]\nid = '*'\nrule = 'true'", "2:6: `*` stands for every end user of the system");
+        only("[[unit_groups]]\nid = 'default'\nrule = 'true'", "2:6: `default` stands for every end user");
         let twice = "[[unit_groups]]\nid = 'a'\nrule = 'true'\n";
         only(&twice.repeat(2), "5:6: the unit group `a` is declared twice; the first time in line 2");
     }

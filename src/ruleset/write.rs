@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::files::{Folder, MAX_FILE, read_system, settled, too_large};
 use super::load::revision;
+use super::service::Tried;
 use super::{FileError, RulePath, RulesService};
 use crate::model::SystemId;
 
@@ -88,6 +89,33 @@ impl RulesService {
             return Err(RuleWriteError::ReadOnly);
         }
         let mut tried = self.lock();
+        self.write_held(&mut tried, system, path, text, if_match)
+    }
+
+    /// Makes a system of this `system.toml`; `None` where there is a folder of its name already. Blocks.
+    ///
+    /// # Errors
+    /// [`RuleWriteError`]; then nothing has changed.
+    pub fn create(&self, system: &SystemId, settings: &str) -> Result<Option<Written>, RuleWriteError> {
+        if self.options.read_only {
+            return Err(RuleWriteError::ReadOnly);
+        }
+        let mut tried = self.lock();
+        if self.root.join(system.as_str()).symlink_metadata().is_ok() {
+            return Ok(None);
+        }
+        self.write_held(&mut tried, system, &RulePath::System, Some(settings), None).map(Some)
+    }
+
+    /// [`RulesService::write`] by whoever holds the lock.
+    fn write_held(
+        &self,
+        tried: &mut Tried,
+        system: &SystemId,
+        path: &RulePath,
+        text: Option<&str>,
+        if_match: Option<&str>,
+    ) -> Result<Written, RuleWriteError> {
         let on_disk = settled(|| read_system(&self.root, system));
         let mut folder = match (on_disk, path, text) {
             (Some(folder), _, _) => folder,
@@ -120,7 +148,7 @@ impl RulesService {
             None => delete(&target),
         };
         change.map_err(|error| RuleWriteError::Io(error.to_string()))?;
-        self.refresh(&mut tried);
+        self.refresh(tried);
         Ok(Written { etag: text.map(etag), created: text.is_some() && !existed, revision })
     }
 
