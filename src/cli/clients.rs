@@ -105,7 +105,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             print_client(&client, args.call.json)?;
         }
         What::Rotate(args) => {
-            let client = ask(&args.call, Method::POST, &[&args.id, "rotate-secret"], None)?;
+            let client = ask(&args.call, Method::POST, &[&args.id, "rotate"], None)?;
             print_client(&client, args.call.json)?;
         }
         What::Disable(args) => drop(ask(&args.call, Method::POST, &[&args.id, "disable"], None)?),

@@ -1,5 +1,6 @@
 //! `/accounts/access-requests` and `/admin/v1/access-requests`: people who have no account ask for one.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
@@ -112,7 +113,9 @@ pub(crate) async fn list(
 ) -> Result<Json<ListPage<AccessRequestItem>>, Problem> {
     let Query(AccessRequestsQuery { status, limit, cursor }) = query?;
     let page = Page::new(limit, cursor)?;
-    let requests = permit.state.accounts.access_requests()?;
+    let accounts = Arc::clone(&permit.state.accounts);
+    let read = tokio::task::spawn_blocking(move || accounts.access_requests()).await;
+    let requests = read.map_err(|error| Problem::internal(&error.to_string()))??;
     let wanted = requests.into_iter().filter(|request| status.is_none_or(|status| request.status == status));
     // A later one sorts first.
     let key = |request: &AccessRequest| format!("{:016x}{}", !request.requested_at.as_millis(), request.id);

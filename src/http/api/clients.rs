@@ -166,7 +166,7 @@ pub(crate) async fn put(
 ///
 /// The old secret and every access token end at once.
 #[utoipa::path(
-    post, path = "/admin/v1/clients/{client_id}/rotate-secret", operation_id = "rotate_client_secret", tag = "Clients",
+    post, path = "/admin/v1/clients/{client_id}/rotate", operation_id = "rotate_client_secret", tag = "Clients",
     params(("client_id" = String, Path, description = "The client's id")),
     responses(
         (status = 200, description = "The client with its new secret", body = SecretResponse),

@@ -41,7 +41,7 @@ fn a_secret_is_shown_once() {
         (&json!(["shop"]), &json!(true), &json!("Builds"))
     );
     assert!(!client.get(&format!("{CLIENTS}?limit=1000")).body.contains(&secret));
-    assert!(all_items(&client, &format!("{CLIENTS}?limit=2")).iter().any(|item| *item == shown));
+    assert!(all_items(&client, &format!("{CLIENTS}?limit=2")).contains(&shown));
     bearer(&id, &secret).get("/admin/v1/systems").is(200);
     client.post(CLIENTS, &body).problem(409).says(&id);
     let unnamed = client.post(CLIENTS, &json!({ "role": "Viewer" })).is(201);
@@ -57,7 +57,7 @@ fn what_is_no_client_is_refused() {
     client.post(CLIENTS, &bad).problem(422).points_at(vec!["/client_id", "/role", "/systems/0", "/description"]);
     client.post(CLIENTS, &json!({})).problem(422).points_at(vec!["/role"]);
     client.post(CLIENTS, &json!({ "role": "Viewer", "secret": "x" })).problem(400);
-    for call in ["nobody", "nobody/rotate-secret", "nobody/disable", "nobody/enable"] {
+    for call in ["nobody", "nobody/rotate", "nobody/disable", "nobody/enable"] {
         let method = if call == "nobody" { Method::GET } else { Method::POST };
         client.request(method, &path(call)).ask().problem(404).says("nobody");
     }
@@ -77,7 +77,7 @@ fn rotating_ends_the_secret_and_every_token_at_once() {
     let first = first["client_secret"].as_str().unwrap();
     let old = bearer(&id, first);
     old.get("/admin/v1/systems").is(200);
-    let second = client.post_empty(&format!("{}/rotate-secret", path(&id))).is(200);
+    let second = client.post_empty(&format!("{}/rotate", path(&id))).is(200);
     old.get("/admin/v1/systems").problem(401);
     assert_eq!(token_status(&id, first), 401);
     bearer(&id, second["client_secret"].as_str().unwrap()).get("/admin/v1/systems").is(200);
@@ -141,7 +141,7 @@ fn only_who_may_sees_and_changes_clients() {
         other.get(&path(CLIENT_ID)).problem(403);
         other.post(CLIENTS, &json!({ "role": role })).problem(403).says("clients:write");
         other.put(&path(CLIENT_ID), &json!({ "role": role })).problem(403);
-        for action in ["rotate-secret", "disable", "enable"] {
+        for action in ["rotate", "disable", "enable"] {
             other.post_empty(&format!("{}/{action}", path(CLIENT_ID))).problem(403);
         }
     }

@@ -62,7 +62,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("post", "/admin/v1/clients"),
     ("get", "/admin/v1/clients/{}"),
     ("put", "/admin/v1/clients/{}"),
-    ("post", "/admin/v1/clients/{}/rotate-secret"),
+    ("post", "/admin/v1/clients/{}/rotate"),
     ("post", "/admin/v1/clients/{}/disable"),
     ("post", "/admin/v1/clients/{}/enable"),
     ("get", "/admin/v1/audit"),

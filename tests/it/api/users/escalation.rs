@@ -145,7 +145,7 @@ fn not_by_making_or_changing_a_client() {
 
     // The secret of one that may more is not for them.
     let (stronger, _) = server.client_of("Admin", None);
-    refused(&manager.post_empty(&format!("/admin/v1/clients/{stronger}/rotate-secret")));
+    refused(&manager.post_empty(&format!("/admin/v1/clients/{stronger}/rotate")));
 }
 
 #[test]
