@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod agreement;
 mod check;
+mod comparisons;
 mod evaluation;
 mod functions;
 mod guards;
