@@ -250,12 +250,6 @@ impl Segment {
         self.lowered.guard.as_ref()
     }
 
-    /// What must hold of whoever is in a segment that runs as a script.
-    #[must_use]
-    pub fn guard(&self) -> Option<&Condition> {
-        None
-    }
-
     /// The attributes that the rule may read, without repeats.
     #[must_use]
     pub fn reads(&self) -> &[AttributeId] {

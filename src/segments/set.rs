@@ -117,52 +117,16 @@ impl SegmentSet {
         self.places.get(id).and_then(|place| self.segments.get(*place))
     }
 
-    /// The segments in an order in which each comes after those that it asks about.
-    #[must_use]
-    pub fn order(&self) -> &[Segment] {
-        &self.segments
-    }
-
-    /// Where a segment stands in that order.
-    #[must_use]
-    pub fn place(&self, id: &SegmentId) -> Option<usize> {
-        self.places.get(id).copied()
-    }
-
     /// Every segment with its place, in alphabetical order.
     pub fn alphabetical(&self) -> impl Iterator<Item = (&SegmentId, usize)> {
         self.places.iter().map(|(id, place)| (id, *place))
     }
 
-    /// Runs the script of a segment that is not of the set, and may ask about those that are.
-    ///
-    /// # Errors
-    /// What failed, and where.
-    pub fn run_draft(
-        &self,
-        segment: &Segment,
-        facts: &dyn Facts,
-        members: &[bool],
-        today: Date,
-    ) -> Result<bool, String> {
-        let inputs =
-            Inputs::new(&segment.integrations.iter().cloned().collect(), &segment.reads.iter().cloned().collect());
-        let session = Session::begin(today, Membership::Known(Arc::clone(&self.places), members.to_vec()));
-        let verdict = segment.script.run(&mut inputs.scope(facts), &session, RUN_TIME);
-        session.end();
-        verdict.map_err(|failure| failure.to_string())
-    }
-
-    /// Runs one segment's script; `members` says which segments the end user is in, by place, as far as is known.
-    ///
-    /// # Errors
-    /// What failed, and where.
-    pub fn run_script(&self, place: usize, facts: &dyn Facts, members: &[bool], today: Date) -> Result<bool, String> {
-        let Some(segment) = self.segments.get(place) else { return Ok(false) };
-        let session = Session::begin(today, Membership::Known(Arc::clone(&self.places), members.to_vec()));
-        let verdict = segment.script.run(&mut self.inputs.scope(facts), &session, RUN_TIME);
-        session.end();
-        verdict.map_err(|failure| failure.to_string())
+    /// The rule of a segment that is not of the set, and may ask about those that are, as a script.
+    #[must_use]
+    pub fn draft<'a>(&'a self, segment: &'a Segment, today: Date) -> ScriptRun<'a> {
+        let places = (!segment.depends_on().is_empty()).then_some(&self.places);
+        ScriptRun::new(&segment.script, &segment.inputs, places, today)
     }
 
     /// How many segments there are.
