@@ -188,6 +188,39 @@ fn hostile_rules_are_stopped_soon() {
 }
 
 #[test]
+fn a_rule_that_multiplies_when_it_is_followed_is_left_to_the_script_soon() {
+    let ifs = |count: usize, body: &str| -> String {
+        (0..count).map(|n| format!("if crm.Seats > {n} {{ {} }}\n", body.replace('N', &n.to_string()))).collect()
+    };
+    let doubling =
+        (1..20).map(|n| format!("fn f{n}(x) {{ f{}(x) && f{}(x + 1) }}\n", n - 1, n - 1)).collect::<String>();
+    let followed = |rule: &str| {
+        let begun = Instant::now();
+        let segment = compile(rule).unwrap_or_else(|errors| panic!("{rule}\n{errors:?}"));
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}: {}", begun.elapsed(), &rule[..rule.len().min(200)]);
+        segment.condition().is_ok()
+    };
+    // Long, but not hard.
+    assert!(followed(&(ifs(200, "return true;") + "false")));
+    assert!(followed(&(ifs(40, "return crm.Type == \"N\";") + "false")));
+    assert!(followed(&format!("let a = false; {} a", ifs(60, "a = true;"))));
+    assert!(followed(&vec!["crm.Type == \"x\""; 60].join(" || ")));
+    // Every point doubles what the sum can be, every function its calls, and loops within each other.
+    let points = ifs(40, "n += 1;").replace("crm.Seats > ", "crm.Name.len() % 2 == 0 || crm.Seats == ");
+    assert!(!followed(&format!("let n = 0; {points} n > 20")));
+    let points: String = (0..40).map(|n| format!("if crm.Name.contains(\"{n}\") {{ n += 1; }}\n")).collect();
+    assert!(!followed(&format!("let n = 0; {points} n > 20")));
+    assert!(!followed(&format!("fn f0(x) {{ x > 0 }}\n{doubling}crm.Type == \"a\" + \"b\" && f19(crm.Seats)")));
+    let (begin, end) = ("for w in [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\"] { ".repeat(4), "}".repeat(4));
+    assert!(!followed(&format!("let n = 0; {begin} if crm.Name.contains(w) {{ n += 1; }} {end} n > 5")));
+    // About as deep as the language allows.
+    followed(&format!("{}crm.Seats > 5{}", "!(true && ".repeat(40), ")".repeat(40)));
+    followed(&format!("{}crm.Seats > 5{}", "if crm.Seats > 1 { ".repeat(30), " } else { false }".repeat(30)));
+    let chain: String = (0..25).map(|n| format!("if crm.Seats == {n} {{ crm.Type == \"{n}\" }} else ")).collect();
+    assert!(followed(&format!("{chain} {{ false }}")));
+}
+
+#[test]
 fn a_trap_that_no_trial_finds_fails_alone_and_soon() {
     let set = set(&[
         ("a", "crm.Seats > 5"),
