@@ -10,6 +10,10 @@
 pub mod bench;
 mod check;
 mod completions;
+mod diff;
+mod export;
+mod query;
+mod remote;
 mod serve;
 mod token;
 
@@ -45,6 +49,12 @@ enum Command {
     Serve(serve::Args),
     /// Check the rule files without a server; exit status 1 if anything is wrong in them
     Check(check::Args),
+    /// Show what a rules folder would change on a running server: who would enter and leave each segment
+    Diff(Box<diff::Args>),
+    /// Ask a running server who fulfils a rule
+    Query(Box<query::Args>),
+    /// Write end users of a running server to a file
+    Export(Box<export::Args>),
     /// Get an access token from a running server and print it
     Token(token::Args),
     /// Measure this program on this machine: the whole server over HTTP, its answers checked
@@ -76,6 +86,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         None => serve::run(cli.serve, file),
         Some(Command::Serve(args)) => serve::run(args, file),
         Some(Command::Check(args)) => check::run(args, file),
+        Some(Command::Diff(args)) => diff::run(*args, file),
+        Some(Command::Query(args)) => query::run(*args),
+        Some(Command::Export(args)) => export::run(*args),
         Some(Command::Token(args)) => token::run(args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, &mut Cli::command()),
@@ -114,6 +127,11 @@ fn load_config(file: Option<&Path>, flags: Flags) -> anyhow::Result<Config> {
         variables.push((name.to_owned(), value));
     }
     Ok(config::load(file, variables, flags)?)
+}
+
+/// An argument that is JSON.
+fn json_value(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("this is no JSON: {error}"))
 }
 
 /// Writes a command's result to stdout.

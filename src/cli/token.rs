@@ -36,23 +36,36 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let answer = obtain(&args.url, args.client_id, args.client_secret, args.scope.as_deref())?;
+    let token = access_token(&answer, &args.url)?;
+    let text = if args.json { serde_json::to_string_pretty(&answer)? } else { token.to_owned() };
+    super::print(&format!("{text}\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The server's answer to a client that asks for a token; where no client is named, the one in `ROLLCALL_TOKEN`.
+pub(super) fn obtain(
+    url: &Url,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    scope: Option<&str>,
+) -> anyhow::Result<Value> {
     let given = |text: Option<String>| text.filter(|t| !t.is_empty());
-    let answer = match (given(args.client_id), given(args.client_secret)) {
-        (Some(id), Some(secret)) => ask(&args.url, &id, &secret, args.scope.as_deref())?,
+    match (given(client_id), given(client_secret)) {
+        (Some(id), Some(secret)) => ask(url, &id, &secret, scope),
         (None, None) => match given(std::env::var("ROLLCALL_TOKEN").ok()) {
-            Some(token) => json!({"access_token": token, "token_type": "Bearer"}),
+            Some(token) => Ok(json!({"access_token": token, "token_type": "Bearer"})),
             None => bail!("who asks? Set ROLLCALL_CLIENT_ID and ROLLCALL_CLIENT_SECRET, or ROLLCALL_TOKEN"),
         },
         (Some(_), None) => bail!("the client's secret is missing: set ROLLCALL_CLIENT_SECRET"),
         (None, Some(_)) => bail!("the client's id is missing: set ROLLCALL_CLIENT_ID or --client-id"),
-    };
-    let text = match answer.get("access_token").and_then(Value::as_str) {
-        Some(_) if args.json => serde_json::to_string_pretty(&answer)?,
-        Some(token) => token.to_owned(),
-        None => bail!("the answer holds no access token: is there a Rollcall server at {}?", args.url),
-    };
-    super::print(&format!("{text}\n"))?;
-    Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The access token in such an answer.
+pub(super) fn access_token<'a>(answer: &'a Value, url: &Url) -> anyhow::Result<&'a str> {
+    let token = answer.get("access_token").and_then(Value::as_str);
+    token.with_context(|| format!("the answer holds no access token: is there a Rollcall server at {url}?"))
 }
 
 /// Asks the server for a token by the client-credentials grant.
@@ -89,7 +102,7 @@ fn read(response: Response) -> anyhow::Result<Value> {
 }
 
 /// A refusal in words: an OAuth error, or a problem document.
-fn refusal(status: StatusCode, answer: &Value) -> String {
+pub(super) fn refusal(status: StatusCode, answer: &Value) -> String {
     let text = |key: &str| answer.get(key).and_then(Value::as_str);
     let what = text("error").or_else(|| text("title"));
     let why = text("error_description").or_else(|| text("detail"));

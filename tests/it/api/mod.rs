@@ -1,7 +1,13 @@
 //! The HTTP API, a file per resource.
 
 mod operations;
+mod previews;
 mod reading;
+mod reading_events;
+mod reading_export;
+mod reading_filters;
+mod reading_queries;
+mod reading_segments;
 mod rules_http;
 mod token;
 mod user_data;
