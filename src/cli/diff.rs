@@ -124,7 +124,7 @@ struct SegmentDiff {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     sample_leaves: Vec<String>,
     /// For how many the rule fails.
-    errors: u64,
+    errors: Option<u64>,
 }
 
 impl SegmentDiff {
@@ -355,8 +355,8 @@ fn human(systems: &[SystemDiff], fail_over: Option<f64>) -> String {
                     let _ = writeln!(text, "  would {who} {}: {}", segment.id, ids.join(", "));
                 }
             }
-            if segment.errors > 0 {
-                let _ = writeln!(text, "  {}: the rule fails for {} end users", segment.id, segment.errors);
+            if let Some(errors) = segment.errors.filter(|errors| *errors > 0) {
+                let _ = writeln!(text, "  {}: the rule fails for {errors} end users", segment.id);
             }
         }
     }
@@ -445,7 +445,7 @@ mod tests {
             over: false,
             sample_enters,
             sample_leaves,
-            errors: 0,
+            errors: None,
         };
         segment.weigh(Some(5.0));
         segment

@@ -13,6 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::Attributes;
 use super::remote::{ServerArgs, encoded, send};
 
 /// How often progress is shown.
@@ -32,9 +33,9 @@ pub(super) struct Args {
     /// The integration whose attributes to give, in the form that imports into it
     #[arg(long, conflicts_with = "select")]
     integration: Option<String>,
-    /// The attributes to give, with commas between them [default: all]
-    #[arg(long, value_delimiter = ',', value_name = "ATTRIBUTES")]
-    select: Option<Vec<String>>,
+    /// The attributes to give, with commas between them; empty: none [default: all]
+    #[arg(long, value_name = "ATTRIBUTES")]
+    select: Option<Attributes>,
     /// The form
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
@@ -71,7 +72,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         ("where", args.condition),
         ("rule", args.rule.map(Value::from)),
         ("integration", args.integration.map(Value::from)),
-        ("select", args.select.map(Value::from)),
+        ("select", args.select.map(|Attributes(select)| Value::from(select))),
     ];
     for (key, value) in parts {
         if let (Some(question), Some(value)) = (question.as_object_mut(), value) {

@@ -129,6 +129,16 @@ fn load_config(file: Option<&Path>, flags: Flags) -> anyhow::Result<Config> {
     Ok(config::load(file, variables, flags)?)
 }
 
+/// Attributes' ids with commas between them, as one argument.
+#[derive(Debug, Clone)]
+struct Attributes(Vec<String>);
+
+impl From<&str> for Attributes {
+    fn from(list: &str) -> Self {
+        Self(list.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect())
+    }
+}
+
 /// An argument that is JSON.
 fn json_value(text: &str) -> Result<serde_json::Value, String> {
     serde_json::from_str(text).map_err(|error| format!("this is no JSON: {error}"))

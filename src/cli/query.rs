@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
+use super::Attributes;
 use super::remote::{Remote, ServerArgs, encoded};
 
 /// End users of one answer.
@@ -28,9 +29,9 @@ pub(super) struct Args {
     /// Print how many they are, and nothing else
     #[arg(long)]
     count: bool,
-    /// The attributes to show, with commas between them [default: all]
-    #[arg(long, value_delimiter = ',', value_name = "ATTRIBUTES")]
-    select: Option<Vec<String>>,
+    /// The attributes to show, with commas between them; empty: none [default: all]
+    #[arg(long, value_name = "ATTRIBUTES")]
+    select: Option<Attributes>,
     /// How many end users to give at most
     #[arg(long, default_value_t = 50, value_name = "COUNT")]
     limit: usize,
@@ -43,6 +44,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { rule, condition, system, count, select, limit, json: as_json, server } = args;
+    let select = select.map(|Attributes(select)| select);
     let mut question = json!({ "count_only": count });
     for (key, value) in
         [("rule", rule.map(Value::from)), ("where", condition), ("select", select.clone().map(Value::from))]

@@ -13,6 +13,7 @@ mod support;
 
 mod api;
 mod cli;
+mod cli_reading;
 mod first_run;
 mod openapi;
 mod readme;
