@@ -22,7 +22,8 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::remote::{Remote, ServerArgs, encoded};
+use super::remote::{Remote, encoded};
+use super::token::Access;
 use crate::config::Flags;
 use crate::ruleset::{self, FileChange, FileError, Files, LocalSystem, RulePath};
 
@@ -46,7 +47,7 @@ pub(super) struct Args {
     #[arg(long)]
     samples: bool,
     #[command(flatten)]
-    server: ServerArgs,
+    access: Access,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -154,7 +155,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode>
     {
         bail!("there is no folder `{}`", root.join(only).display());
     }
-    let server = args.server.connect()?;
+    let server = Remote::connect(&args.access)?;
     let mut systems = compare(&server, &local, args.system.as_deref())?;
     for segment in systems.iter_mut().flat_map(|system| &mut system.segments) {
         segment.weigh(args.fail_over);

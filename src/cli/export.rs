@@ -14,7 +14,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Attributes;
-use super::remote::{ServerArgs, encoded, send};
+use super::remote::{Remote, encoded, send};
+use super::token::Access;
 
 /// How often progress is shown.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -22,7 +23,7 @@ const REFRESH: Duration = Duration::from_millis(100);
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The system
-    #[arg(long, default_value = "default")]
+    #[arg(long, value_name = "ID")]
     system: String,
     /// A filter as JSON: who fulfils it [default: everybody]
     #[arg(long = "where", value_name = "JSON", value_parser = super::json_value, conflicts_with = "rule")]
@@ -46,7 +47,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    server: ServerArgs,
+    access: Access,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -79,7 +80,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             question.insert(key.to_owned(), value);
         }
     }
-    let server = args.server.connect()?;
+    let server = Remote::connect(&args.access)?;
     let path = format!("public/v1/systems/{}/end-users/export", encoded(&args.system));
     let request = server.request(Method::POST, &path).header("accept", args.format.media_type()).json(&question);
     let response = send(request)?;

@@ -10,7 +10,8 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use super::Attributes;
-use super::remote::{Remote, ServerArgs, encoded};
+use super::remote::{Remote, encoded, visible};
+use super::token::Access;
 
 /// End users of one answer.
 const PAGE: usize = 1_000;
@@ -24,7 +25,7 @@ pub(super) struct Args {
     #[arg(long = "where", value_name = "JSON", value_parser = super::json_value)]
     condition: Option<Value>,
     /// The system
-    #[arg(long, default_value = "default")]
+    #[arg(long, value_name = "ID")]
     system: String,
     /// Print how many they are, and nothing else
     #[arg(long)]
@@ -39,11 +40,11 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    server: ServerArgs,
+    access: Access,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { rule, condition, system, count, select, limit, json: as_json, server } = args;
+    let Args { rule, condition, system, count, select, limit, json: as_json, access } = args;
     let select = select.map(|Attributes(select)| select);
     let mut question = json!({ "count_only": count });
     for (key, value) in
@@ -53,8 +54,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             question.insert(key.to_owned(), value);
         }
     }
-    let found = ask(&server.connect()?, &system, question, if count { 1 } else { limit })?;
+    let found = ask(&Remote::connect(&access)?, &system, question, if count { 1 } else { limit })?;
     if let Some(error) = &found.error {
+        let error = visible(error);
         let failed = format!("warning: the rule failed for {} end users, who are left out: {error}\n", found.errors);
         io::Write::write_all(&mut io::stderr(), failed.as_bytes())?;
     }
@@ -134,7 +136,7 @@ fn table(found: &Found, select: Option<&[String]>) -> String {
     table.load_preset(presets::NOTHING);
     table.set_header(std::iter::once("id".to_owned()).chain(columns.iter().cloned()));
     found.items.iter().for_each(|item| {
-        table.add_row(cells(item, &columns));
+        table.add_row(cells(item, &columns).iter().map(|cell| visible(cell)));
     });
     let shown = found.items.len();
     let more = if (shown as u64) < found.total { format!(", of whom {shown} are shown") } else { String::new() };
@@ -146,7 +148,7 @@ fn table(found: &Found, select: Option<&[String]>) -> String {
 fn lines(found: &Found, select: Option<&[String]>) -> String {
     let columns = columns(found, select);
     // What would end a cell or a line is a space.
-    let plain = |cell: String| cell.replace(['\t', '\n', '\r'], " ");
+    let plain = |cell: String| visible(&cell.replace(['\t', '\n', '\r'], " "));
     let line = |item: &Value| cells(item, &columns).into_iter().map(plain).collect::<Vec<_>>().join("\t") + "\n";
     found.items.iter().map(line).collect()
 }

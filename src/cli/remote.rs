@@ -1,7 +1,7 @@
-//! The server that a command speaks to: where it is, who asks, and its answers and refusals.
+//! The server that a command reads from: requests below its address, lists page by page, and refusals in words.
 //!
-//! Every command that needs a server takes [`ServerArgs`]. Knows nothing of what is asked. Invariant: a redirect is
-//! never followed, as it would carry the token to whoever it names.
+//! Knows nothing of what is asked. Invariants: a redirect is never followed, as it would carry the token to whoever it
+//! names; what a terminal would obey is not shown on it.
 
 use std::time::Duration;
 
@@ -10,26 +10,12 @@ use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
-use super::token;
+use super::token::{Access, below, judge};
 
 /// Longer than the server takes for anything that it answers at once.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// For finding nobody there.
 const CONNECT: Duration = Duration::from_secs(10);
-
-/// Which server, and who asks.
-#[derive(Debug, clap::Args)]
-pub(super) struct ServerArgs {
-    /// The server's address
-    #[arg(long, env = "ROLLCALL_URL", default_value = "http://127.0.0.1:8080")]
-    url: Url,
-    /// The client's id; ROLLCALL_TOKEN may hold an access token instead
-    #[arg(long, env = "ROLLCALL_CLIENT_ID", value_name = "ID")]
-    client_id: Option<String>,
-    /// The client's secret; others can see arguments, so rather set the variable
-    #[arg(long, env = "ROLLCALL_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
-    client_secret: Option<String>,
-}
 
 /// A server, with an access token for it.
 pub(super) struct Remote {
@@ -38,18 +24,14 @@ pub(super) struct Remote {
     token: String,
 }
 
-impl ServerArgs {
+impl Remote {
     /// Gets an access token.
-    pub(super) fn connect(self) -> anyhow::Result<Remote> {
-        let answer = token::obtain(&self.url, self.client_id, self.client_secret, None)?;
-        let token = token::access_token(&answer, &self.url)?.to_owned();
+    pub(super) fn connect(access: &Access) -> anyhow::Result<Self> {
         let redirect = reqwest::redirect::Policy::none();
         let client = Client::builder().connect_timeout(CONNECT).timeout(None).redirect(redirect).build()?;
-        Ok(Remote { client, url: self.url, token })
+        Ok(Self { client, url: access.url.clone(), token: access.token()? })
     }
-}
 
-impl Remote {
     /// The server's address.
     pub(super) fn url(&self) -> &Url {
         &self.url
@@ -57,9 +39,8 @@ impl Remote {
 
     /// A request to a path below the server's address, as percent-encoded parts; not yet sent.
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let mut url = self.url.clone();
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        url.set_path(&format!("{}/{path}", self.url.path().trim_end_matches('/')));
+        let mut url = below(&self.url, path);
         url.set_query(Some(query).filter(|query| !query.is_empty()));
         self.client.request(method, url).bearer_auth(&self.token)
     }
@@ -114,16 +95,19 @@ fn json(request: RequestBuilder) -> anyhow::Result<Value> {
 
 /// A refusal in words: what a problem document says, each of its bad places on a line of its own.
 fn refusal(status: StatusCode, text: &str) -> String {
-    let Ok(problem) = serde_json::from_str::<Value>(text) else {
-        return format!("{status}, and no JSON: is this a Rollcall server?");
-    };
-    let mut words = token::refusal(status, &problem);
+    let mut words = judge(status, text).err().map_or_else(|| status.to_string(), |refusal| refusal.to_string());
+    let problem: Value = serde_json::from_str(text).unwrap_or_default();
     for error in problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
         let part = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
         let place = part("pointer").trim_start_matches('/');
         words.push_str(&format!("\n  {place}{}{}", if place.is_empty() { "" } else { ": " }, part("detail")));
     }
-    words
+    visible(&words)
+}
+
+/// The text without what a terminal would obey.
+pub(super) fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{FFFD}' } else { c }).collect()
 }
 
 /// A part of a path, percent-encoded.
