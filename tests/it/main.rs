@@ -14,6 +14,7 @@ mod support;
 mod api;
 mod browser;
 mod cli;
+mod cli_reading;
 mod first_run;
 mod matrix;
 mod openapi;
