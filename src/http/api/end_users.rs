@@ -146,6 +146,7 @@ pub(crate) async fn segments(at: At<needs::EndUsersAndSegmentsRead>) -> Result<R
 )]
 pub(crate) async fn delete(at: At<needs::EndUsersDelete>) -> Result<StatusCode, Problem> {
     let id = at.end_user()?;
+    at.state.imports.forget(at.system(), &id).await;
     let deleted = at.state.engine.delete(at.system().clone(), id).await?;
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
 }

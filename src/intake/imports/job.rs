@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 
 use super::errors::{ErrorLog, SHOWN};
 use super::faults::RowError;
-use super::import::{Import, ImportId, ImportState, OnError, Progress};
+use super::import::{Import, ImportId, ImportState, OnError, Progress, gone_hash};
 use super::judge::{Judge, Verdict};
 use super::layout::{Layout, fingerprint};
 use super::rows::{Block, Position, ReadError, Rows};
@@ -304,6 +304,9 @@ impl<'a> Job<'a> {
             if self.inner.is_stopping() {
                 return Err(Halt::Stopping);
             }
+            // Whoever is being deleted is noted before this batch or deleted after it.
+            let storing = self.inner.storing.lock();
+            self.leave_out_gone(&mut records);
             let count = records.len() as u64;
             let progress = Progress { stored: before + count, next };
             let update = Update {
@@ -315,7 +318,9 @@ impl<'a> Job<'a> {
                 idempotency: None,
                 beside: vec![progress.record(&self.import.id)?],
             };
-            match self.runtime.block_on(self.inner.engine.update(update)) {
+            let stored = self.runtime.block_on(self.inner.engine.update(update));
+            drop(storing);
+            match stored {
                 Ok(_) => {
                     metrics::counter!("rollcall_import_rows_total").increment(count);
                     self.inner.note(&self.import.id, |import| {
@@ -327,6 +332,14 @@ impl<'a> Job<'a> {
             }
             // The engine keeps what it refuses; that is rare, so the rows are read once more instead of copied each time.
             records = judge.records(&block);
+        }
+    }
+
+    /// Leaves out those who were deleted since the upload.
+    fn leave_out_gone(&self, records: &mut Vec<Record>) {
+        let gone = self.inner.known(&self.import.id).map(|import| import.gone).unwrap_or_default();
+        if !gone.is_empty() {
+            records.retain(|record| !gone.contains(&gone_hash(&record.id)));
         }
     }
 
@@ -360,7 +373,7 @@ impl<'a> Job<'a> {
     fn finish(&self, state: ImportState, detail: Option<String>) -> Result<(), Halt> {
         let mut import = self.inner.known(&self.import.id).unwrap_or_else(|| self.import.clone());
         (import.state, import.detail, import.finished_at) = (state, detail, Some(self.inner.clock.now()));
-        self.persist(|| import.records())?;
+        self.persist(|| import.final_records())?;
         self.inner.remove_file(&import.id);
         metrics::counter!("rollcall_imports_total", "outcome" => state.as_str()).increment(1);
         tracing::info!(

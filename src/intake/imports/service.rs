@@ -3,7 +3,7 @@
 //! Owns what is known of every import, in memory and in the store. Refuses to know of HTTP. Invariants: an import that
 //! was answered for survives a crash; one that has ended has no file any more; at most [`KEPT`] that have ended are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -16,13 +16,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::errors::{self, ErrorsCsv};
-use super::import::{self, Import, ImportId, ImportState, OnError, number_in};
+use super::import::{self, Import, ImportId, ImportState, OnError, gone_hash, number_in};
 use super::job::Job;
 use super::rows::Position;
 use super::spool::{Draft, Spool};
 use crate::clock::Clock;
 use crate::engine::{Engine, WriteError};
-use crate::model::{self, IntegrationId, SystemId};
+use crate::model::{self, EndUserId, IntegrationId, SystemId};
 use crate::ruleset::{Integration, IntegrationKind, LiveRules, RuleSet, RulesService};
 use crate::store::{StoreError, Table};
 
@@ -160,6 +160,8 @@ pub(super) struct Inner {
     pub(super) limits: model::Limits,
     min_free_mib: u64,
     book: Mutex<Book>,
+    /// Held while a batch is being stored, and while someone is noted as deleted: see [`Imports::forget`].
+    pub(super) storing: Mutex<()>,
     stopping: AtomicBool,
     uploads: AtomicUsize,
 }
@@ -205,6 +207,7 @@ impl Imports {
             limits: model::Limits { string_bytes: options.string_bytes },
             min_free_mib: options.min_free_mib,
             book: Mutex::new(book),
+            storing: Mutex::new(()),
             stopping: AtomicBool::new(false),
             uploads: AtomicUsize::new(0),
         });
@@ -255,6 +258,7 @@ impl Imports {
             errors: Vec::new(),
             fingerprint: 0,
             next: Position::START,
+            gone: HashSet::new(),
         };
         Ok(Upload { imports: Arc::clone(self), import, draft, looked_at: 0, _slot: slot })
     }
@@ -289,6 +293,18 @@ impl Imports {
     /// What the file system answered.
     pub fn errors_csv(&self, id: &ImportId) -> io::Result<ErrorsCsv> {
         ErrorsCsv::open(&self.inner.spool.errors(id.as_str()))
+    }
+
+    /// Sees to it that an end user who is about to be deleted does not come back by a file that was uploaded before.
+    /// When this returns, no batch with them is on its way to the engine, and no later one will have them.
+    pub async fn forget(&self, system: &SystemId, id: &EndUserId) {
+        let (inner, system, hash) = (Arc::clone(&self.inner), system.clone(), gone_hash(id));
+        if !inner.has_unfinished(&system) {
+            return;
+        }
+        if let Err(error) = tokio::task::spawn_blocking(move || inner.forget(&system, hash)).await {
+            tracing::error!(%error, "a deleted end user could not be taken out of the imports");
+        }
     }
 
     /// Ends the thread behind the batch that it is at; what is unfinished goes on after a restart. Blocks.
@@ -413,6 +429,26 @@ impl Inner {
     /// What is known of an import.
     pub(super) fn known(&self, id: &ImportId) -> Option<Import> {
         self.book.lock().imports.get(&id.number()).cloned()
+    }
+
+    fn has_unfinished(&self, system: &SystemId) -> bool {
+        self.book.lock().imports.values().any(|import| import.system == *system && !import.state.is_final())
+    }
+
+    /// Notes someone as deleted in every import of that system that is not at its end.
+    fn forget(&self, system: &SystemId, hash: u64) {
+        let _no_batch = self.storing.lock();
+        let mut records = Vec::new();
+        let mut book = self.book.lock();
+        for import in book.imports.values_mut().filter(|import| import.system == *system && !import.state.is_final()) {
+            import.gone.insert(hash);
+            records.push(import.gone_record(hash));
+        }
+        drop(book);
+        // A disk that is full must not keep anyone from being deleted.
+        if let Err(error) = self.engine.write_records_blocking(records) {
+            tracing::warn!(%error, "whom imports are to pass over could not be written down; a restart would forget it");
+        }
     }
 
     /// Removes an uploaded file; if that fails, the next start does it.
