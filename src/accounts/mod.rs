@@ -34,6 +34,7 @@ mod revoked;
 mod roles;
 mod secret;
 mod tokens;
+mod user_actions;
 mod users;
 mod vault;
 mod verified;
@@ -60,13 +61,14 @@ pub use grants::{Lack, Sight};
 pub use invitations::{InvitationOutcome, Invited, Invitee, Offer};
 pub use keys::{KEY_VARIABLE, KeyError, KeySource, NoKey, ServerKey};
 pub use mail::{Letter, LetterKind, letter};
-pub use operators::{BulkOutcome, UserAction, UserError};
+pub use operators::UserError;
 pub use passwords::{PasswordError, PasswordHash};
 pub use principal::{Asker, Principal};
 pub use recovery::{Recovered, RecoveryError};
 pub use roles::{PermissionSet, Role, Roles};
 pub use secret::{NoRandomness, Secret};
 pub use tokens::{IssuedToken, TokenError};
+pub use user_actions::{BulkOutcome, UserAction};
 pub use users::{
     DataAccess, LoginMethod, OneTimeToken, PasswordNotSetReason, StatusConflict, UserRecord, UserRoles, UserStatus,
 };
