@@ -36,6 +36,7 @@ mod roles;
 mod rotations;
 mod secret;
 mod tokens;
+mod user_actions;
 mod users;
 mod vault;
 mod verified;
@@ -63,13 +64,14 @@ pub use grants::{Lack, Sight};
 pub use invitations::{InvitationOutcome, Invited, Invitee, Offer};
 pub use keys::{KEY_VARIABLE, KeyError, KeySource, NoKey, ServerKey};
 pub use mail::{Letter, LetterKind, letter};
-pub use operators::{BulkOutcome, UserAction, UserError};
+pub use operators::UserError;
 pub use passwords::{PasswordError, PasswordHash};
 pub use principal::{Asker, Principal};
 pub use recovery::{Recovered, RecoveryError};
 pub use roles::{PermissionSet, Role, Roles};
 pub use secret::{NoRandomness, Secret};
 pub use tokens::{IssuedToken, TokenError};
+pub use user_actions::{BulkOutcome, UserAction};
 pub use users::{
     DataAccess, LoginMethod, OneTimeToken, PasswordNotSetReason, StatusConflict, UserRecord, UserRoles, UserStatus,
 };

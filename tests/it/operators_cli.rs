@@ -132,7 +132,12 @@ fn clients_are_managed_from_a_terminal() {
     server.token_of("ci", &rotated);
     run(0, &["change", "ci", "--role", "Integration"]);
     let changed: Value = serde_json::from_str(&run(0, &["show", "ci", "--json"])).expect("JSON");
-    assert_eq!((&changed["role"], &changed["systems"]), (&json!("Integration"), &json!(["*"])));
+    assert_eq!(
+        (&changed["role"], &changed["systems"]),
+        (&json!("Integration"), &json!(["shop"])),
+        "what is left out stays"
+    );
+    assert!(run(0, &["change", "ci", "--system", "*"]).contains("Builds"));
     assert!(run(1, &["rotate", "nobody"]).contains("there is no client `nobody`"));
 }
 
