@@ -1,11 +1,12 @@
 //! Operators' accounts, as they are stored.
 //!
 //! Owns the stored form, in the terms of the users API. Knows nothing of log-in, mail or HTTP. Invariant: a record tells
-//! no secret: the password and the activation token are there as hashes only.
+//! no secret: the password and the links' tokens are there as hashes only, the second factor's key sealed.
 
 use serde::{Deserialize, Serialize};
 
 use super::passwords::PasswordHash;
+use super::totp::SecondFactor;
 use crate::model::{BuiltInRole, Timestamp};
 
 /// A data view that stands for every system, and a unit group that stands for every end user.
@@ -54,6 +55,33 @@ pub struct UserRecord {
     pub password: Option<PasswordHash>,
     /// What its activation link must show, while there is one.
     pub activation: Option<OneTimeToken>,
+    /// What its reset link must show, while there is one.
+    #[serde(default)]
+    pub reset: Option<OneTimeToken>,
+    /// Its second factor.
+    #[serde(default)]
+    pub totp: Option<SecondFactor>,
+    /// When it last logged in.
+    #[serde(default)]
+    pub last_login: Option<Timestamp>,
+    /// Raised to end its sessions: those that began under another number have ended.
+    #[serde(default)]
+    pub session_epoch: u64,
+}
+
+impl UserRecord {
+    /// Ends its sessions.
+    pub fn end_sessions(&mut self) {
+        self.session_epoch = self.session_epoch.wrapping_add(1);
+    }
+
+    /// Ends everything that could still let someone in: its links and its sessions. For an account that is disabled, or
+    /// whose e-mail address changes hands.
+    pub fn end_access(&mut self) {
+        self.activation = None;
+        self.reset = None;
+        self.end_sessions();
+    }
 }
 
 /// The roles that an operator holds.
@@ -162,6 +190,10 @@ pub(super) fn first_admin(username: String, email: String, start: Start, now: Ti
         password_not_set_reason: password.is_none().then_some(PasswordNotSetReason::NewAccount),
         password,
         activation,
+        reset: None,
+        totp: None,
+        last_login: None,
+        session_epoch: 0,
     }
 }
 
