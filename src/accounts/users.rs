@@ -61,18 +61,22 @@ pub struct UserRecord {
     /// Its second factor.
     #[serde(default)]
     pub totp: Option<SecondFactor>,
+    /// Whether it was ever active.
+    #[serde(default)]
+    pub activated: bool,
     /// When it last logged in.
     #[serde(default)]
     pub last_login: Option<Timestamp>,
-    /// Raised to end its sessions: those that began under another number have ended.
+    /// What its sessions were opened under: a session opened under another number has ended. Changed, to a number that it
+    /// never had, by whatever ends them all.
     #[serde(default)]
-    pub session_epoch: u64,
+    pub sessions: u64,
 }
 
 impl UserRecord {
     /// Ends its sessions.
     pub fn end_sessions(&mut self) {
-        self.session_epoch = self.session_epoch.wrapping_add(1);
+        self.sessions = self.sessions.wrapping_add(1);
     }
 
     /// Ends everything that could still let someone in: its links and its sessions. For an account that is disabled, or
@@ -192,8 +196,9 @@ pub(super) fn first_admin(username: String, email: String, start: Start, now: Ti
         activation,
         reset: None,
         totp: None,
+        activated: status == UserStatus::Active,
         last_login: None,
-        session_epoch: 0,
+        sessions: 0,
     }
 }
 
