@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::clients::Client;
+use super::directory::UserChange;
 use super::first_run::{AdminNote, ClientNote, Example, first_run_text};
 use super::keys::ServerKey;
 use super::passwords::{PasswordError, PasswordHash};
@@ -125,6 +126,7 @@ fn is_address(text: &str) -> bool {
 pub struct Bootstrap {
     accounts: Arc<Accounts>,
     first_client: Arc<Client>,
+    first_admin: Arc<UserRecord>,
     client: ClientNote,
     admin: AdminNote,
     changes: Vec<Change>,
@@ -184,6 +186,7 @@ impl Bootstrap {
         Ok(Self {
             accounts: Arc::clone(accounts),
             first_client: client,
+            first_admin: Arc::new(user),
             client: client_note,
             admin,
             changes,
@@ -209,6 +212,7 @@ impl Bootstrap {
         }
         self.accounts.vault.write(self.changes)?;
         self.accounts.clients.set(&self.first_client);
+        self.accounts.users.apply([UserChange::Put(self.first_admin)]);
         tracing::info!("first start: made the Admin client and the Admin operator");
         Ok(FirstRun { text, file })
     }

@@ -12,6 +12,7 @@
 
 mod bootstrap;
 mod clients;
+mod directory;
 mod first_run;
 mod integration_tokens;
 mod keys;
@@ -23,6 +24,7 @@ mod revoked;
 mod roles;
 mod sealed;
 mod secret;
+mod throttle;
 mod tokens;
 mod totp;
 mod users;
@@ -53,6 +55,7 @@ pub use users::{DataAccess, LoginMethod, OneTimeToken, PasswordNotSetReason, Use
 pub use vault::{Change, RecordError, StoredRecord, Vault};
 
 use self::clients::Clients;
+use self::directory::{Directory, UserChange};
 use self::integration_tokens::IntegrationTokens;
 use self::revoked::RevokedTokens;
 use self::tokens::AccessTokens;
@@ -118,6 +121,7 @@ pub struct Accounts {
     public_url: String,
     roles: Roles,
     clients: Clients,
+    users: Directory,
     tokens: AccessTokens,
     verified: VerifiedTokens,
     revoked: RevokedTokens,
@@ -147,6 +151,7 @@ impl Accounts {
         let roles = Roles::new(&config.roles);
         let accounts = Arc::new(Self {
             clients: Clients::load(&key, &*vault, &roles)?,
+            users: Directory::load(&*vault)?,
             tokens: AccessTokens::new(&key, &config.server.public_url)?,
             verified: VerifiedTokens::new(),
             revoked: RevokedTokens::load(&*vault)?,
@@ -293,6 +298,55 @@ impl Accounts {
     #[must_use]
     pub fn integration_of(&self, rules: &Arc<LiveRules>, token: &str) -> Option<(SystemId, IntegrationId)> {
         self.integration_tokens.find(rules, token, self.clock.now())
+    }
+
+    /// The operator of this username.
+    #[must_use]
+    pub fn user(&self, username: &str) -> Option<Arc<UserRecord>> {
+        self.users.get(username)
+    }
+
+    /// The operator that a username or an e-mail address means, whatever its case: what is typed at log-in.
+    #[must_use]
+    pub fn find_user(&self, name: &str) -> Option<Arc<UserRecord>> {
+        self.users.find(name)
+    }
+
+    /// The operator of this name at the identity provider.
+    #[must_use]
+    pub fn find_sso_user(&self, sso_id: &str) -> Option<Arc<UserRecord>> {
+        self.users.find_sso(sso_id)
+    }
+
+    /// Changes an operator's record, and writes it with what `change` answers beside it, in one commit. Blocks.
+    ///
+    /// # Errors
+    /// What `change` answers (nothing has changed then), or [`WriteError`]. `Ok(None)`: there is no such operator.
+    pub fn change_user<E: From<WriteError>>(
+        &self,
+        username: &str,
+        change: impl FnOnce(&mut UserRecord) -> Result<Vec<Change>, E>,
+    ) -> Result<Option<Arc<UserRecord>>, E> {
+        let _changing = self.changing.lock();
+        let Some(user) = self.users.get(username) else { return Ok(None) };
+        let mut user = UserRecord::clone(&user);
+        let beside = change(&mut user)?;
+        let user = Arc::new(user);
+        self.commit_users(vec![UserChange::Put(Arc::clone(&user))], beside)?;
+        Ok(Some(user))
+    }
+
+    /// Writes changes of operators and what belongs to them in one commit; memory follows. The caller holds `changing`.
+    fn commit_users(&self, users: Vec<UserChange>, beside: Vec<Change>) -> Result<(), WriteError> {
+        let record = |change: &UserChange| match change {
+            UserChange::Put(user) => vault::put(Table::Users, &user.username, &**user),
+            UserChange::Gone(username) => Ok((Table::Users, username.as_bytes().to_vec(), None)),
+        };
+        let mut changes = users.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+        changes.extend(beside);
+        self.vault.write(changes)?;
+        self.users.apply(users);
+        Ok(())
     }
 
     fn role_permissions(&self, client: &Client) -> PermissionSet {

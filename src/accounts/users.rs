@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::passwords::PasswordHash;
+use super::secret::{NoRandomness, random};
 use super::totp::SecondFactor;
 use crate::model::{BuiltInRole, Timestamp};
 
@@ -67,25 +68,32 @@ pub struct UserRecord {
     /// When it last logged in.
     #[serde(default)]
     pub last_login: Option<Timestamp>,
-    /// What its sessions were opened under: a session opened under another number has ended. Changed, to a number that it
-    /// never had, by whatever ends them all.
+    /// What its sessions were opened under: a session opened under another number has ended. Whatever ends them all puts
+    /// a number here that was never there.
     #[serde(default)]
     pub sessions: u64,
 }
 
 impl UserRecord {
-    /// Ends its sessions.
-    pub fn end_sessions(&mut self) {
-        self.sessions = self.sessions.wrapping_add(1);
+    /// Whether it can log in as far as its state goes.
+    #[must_use]
+    pub fn may_log_in(&self) -> bool {
+        self.status == UserStatus::Active && !self.login_blocked
     }
 
-    /// Ends everything that could still let someone in: its links and its sessions. For an account that is disabled, or
-    /// whose e-mail address changes hands.
-    pub fn end_access(&mut self) {
-        self.activation = None;
-        self.reset = None;
-        self.end_sessions();
+    /// Ends every session that it has.
+    ///
+    /// # Errors
+    /// [`NoRandomness`]; nothing has changed then.
+    pub fn end_sessions(&mut self) -> Result<(), NoRandomness> {
+        self.sessions = session_number()?;
+        Ok(())
     }
+}
+
+/// A number for [`UserRecord::sessions`] that was never there.
+pub(super) fn session_number() -> Result<u64, NoRandomness> {
+    random().map(u64::from_be_bytes)
 }
 
 /// The roles that an operator holds.
