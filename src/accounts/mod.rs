@@ -14,16 +14,21 @@ mod bootstrap;
 mod clients;
 mod directory;
 mod first_run;
+mod happenings;
 mod integration_tokens;
 mod keys;
 mod mail;
+mod one_time;
 mod passwords;
 mod principal;
 mod private_file;
+mod profile;
 mod revoked;
 mod roles;
 mod sealed;
 mod secret;
+mod sessions;
+mod sign_in;
 mod throttle;
 mod tokens;
 mod totp;
@@ -43,12 +48,17 @@ pub use bootstrap::{Bootstrap, BootstrapError, FirstRun};
 pub use clients::Client;
 pub use first_run::{AdminNote, ClientNote, Example, first_run_text};
 pub use keys::{KEY_VARIABLE, KeyError, KeySource, NoKey, ServerKey};
-pub use mail::{Letter, LetterKind, letter};
-pub use passwords::{PasswordError, PasswordHash};
+pub use mail::{Letter, LetterKind, MailError, Postman, letter};
+pub use one_time::{LinkError, LinkKind};
+pub use passwords::{DeskBusy, PasswordError, PasswordHash};
 pub use principal::Principal;
+pub use profile::{Enrolment, ProfileError, Proof};
 pub use roles::{PermissionSet, Roles};
 pub use sealed::SealError;
 pub use secret::{NoRandomness, Secret};
+pub use sessions::{NewSession, Session, Visitor};
+pub use sign_in::{ClientAttempt, Credentials, SignInError, SignedIn};
+pub use throttle::Throttled;
 pub use tokens::{IssuedToken, TokenError};
 pub use totp::SecondFactor;
 pub use users::{DataAccess, LoginMethod, OneTimeToken, PasswordNotSetReason, UserRecord, UserRoles, UserStatus};
@@ -58,6 +68,8 @@ use self::clients::Clients;
 use self::directory::{Directory, UserChange};
 use self::integration_tokens::IntegrationTokens;
 use self::revoked::RevokedTokens;
+use self::sealed::Seal;
+use self::sign_in::Door;
 use self::tokens::AccessTokens;
 use self::verified::VerifiedTokens;
 use crate::clock::Clock;
@@ -126,6 +138,9 @@ pub struct Accounts {
     verified: VerifiedTokens,
     revoked: RevokedTokens,
     integration_tokens: IntegrationTokens,
+    door: Door,
+    totp_seal: Seal,
+    require_totp: bool,
     /// Held from reading what is to be changed until the change counts.
     changing: Mutex<()>,
 }
@@ -156,6 +171,9 @@ impl Accounts {
             verified: VerifiedTokens::new(),
             revoked: RevokedTokens::load(&*vault)?,
             integration_tokens: IntegrationTokens::load(&key, &*vault)?,
+            door: Door::new(&key, &*vault, &clock)?,
+            totp_seal: Seal::new(&key, "second factors"),
+            require_totp: config.auth.require_totp,
             public_url: config.server.public_url.clone(),
             changing: Mutex::new(()),
             key,
@@ -298,6 +316,12 @@ impl Accounts {
     #[must_use]
     pub fn integration_of(&self, rules: &Arc<LiveRules>, token: &str) -> Option<(SystemId, IntegrationId)> {
         self.integration_tokens.find(rules, token, self.clock.now())
+    }
+
+    /// An operator in a session, as accounts and rules are now.
+    #[must_use]
+    pub fn user_principal(&self, user: &UserRecord, _session: [u8; 32], _live: &LiveRules) -> Principal {
+        Principal::of_user(user, &self.roles)
     }
 
     /// The operator of this username.

@@ -6,15 +6,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::roles::PermissionSet;
+use super::roles::{PermissionSet, Roles};
+use super::users::{EVERYTHING, UserRecord};
 use crate::model::{Permission, SystemId};
 
-/// Who asks: an OAuth client.
+/// Who asks: an OAuth client, or an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The client's id.
+    /// The client's id, or the operator's username.
     pub name: String,
-    /// Its role's name.
+    /// Its role's name; an operator's main one.
     pub role: String,
     permissions: PermissionSet,
     /// The systems in which it may act; `None`: all, later ones too.
@@ -29,6 +30,16 @@ impl Principal {
         systems: Option<Arc<BTreeSet<SystemId>>>,
     ) -> Self {
         Self { name, role, permissions, systems }
+    }
+
+    /// An operator with its roles, in the systems of its data access.
+    pub(super) fn of_user(user: &UserRecord, roles: &Roles) -> Self {
+        let held = std::iter::once(&user.roles.primary_role).chain(&user.roles.extra_roles);
+        let permissions = held.filter_map(|role| roles.permissions(role)).flat_map(PermissionSet::iter).collect();
+        let everywhere = user.data_access.iter().any(|entry| entry.data_view == EVERYTHING);
+        let systems = user.data_access.iter().filter_map(|entry| SystemId::new(&entry.data_view).ok()).collect();
+        let systems = (!everywhere).then(|| Arc::new(systems));
+        Self { name: user.username.clone(), role: user.roles.primary_role.clone(), permissions, systems }
     }
 
     /// Whether it may do this in that system (`None`: an account-wide matter, such as making a system).

@@ -11,7 +11,7 @@ use super::totp::SecondFactor;
 use crate::model::{BuiltInRole, Timestamp};
 
 /// A data view that stands for every system, and a unit group that stands for every end user.
-const EVERYTHING: &str = "*";
+pub(super) const EVERYTHING: &str = "*";
 
 /// An operator's account, stored under its username.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,15 @@ impl UserRecord {
     #[must_use]
     pub fn may_log_in(&self) -> bool {
         self.status == UserStatus::Active && !self.login_blocked
+    }
+
+    /// Makes it active: its owner has proved to be there.
+    pub(super) fn activate(&mut self, now: Timestamp) {
+        self.status = UserStatus::Active;
+        self.activated = true;
+        self.activation = None;
+        self.modified_on = now;
+        self.modified_by = self.username.clone();
     }
 
     /// Ends every session that it has.
