@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::accounts::{Accounts, FirstRun};
+use crate::accounts::{Accounts, FirstRun, Postman};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions, RecordWrite};
@@ -78,9 +78,10 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
         let (config, clock, engine) = (config.clone(), clock.clone(), engine.clone());
         tokio::task::spawn_blocking(move || open_rules(&config, &clock, &engine)).await?
     };
-    let (accounts, rules) = opened?;
+    let Opened { accounts, rules, postman } = opened?;
     reload_on_hangup(Arc::clone(&rules))?;
     keep_up(engine.clone(), Arc::clone(&calls), metrics.clone());
+    tokio::spawn(postman.run());
     let services = Services { config: Arc::new(config), engine, rules, accounts, clock, calls, metrics };
     tracing::info!(address = %address, url = services.config.server.public_url, "listening");
     let router = crate::http::router(AppState::new(services));
@@ -88,10 +89,18 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
     Ok(())
 }
 
+/// What serves requests, opened.
+struct Opened {
+    accounts: Arc<Accounts>,
+    rules: Arc<RulesService>,
+    postman: Postman,
+}
+
 /// Opens accounts and rules, and on an empty store makes the first client and the first operator.
-fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result<(Arc<Accounts>, Arc<RulesService>)> {
+fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result<Opened> {
     let env = |name: &str| std::env::var(name).ok();
     let (accounts, bootstrap) = Accounts::open(Arc::new(engine.clone()), config, clock.clone(), &env)?;
+    let postman = Postman::open(&accounts, config, &env)?;
     let options = RulesOptions { watch: true, read_only: config.rules.read_only, script_us: config.limits.script_us };
     let last_good = Arc::new(StoredLastGood(engine.clone()));
     let retiring = Arc::clone(&accounts);
@@ -101,7 +110,7 @@ fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result
     if let Some(bootstrap) = bootstrap {
         tell_first_run(&bootstrap.finish(&rules.live())?);
     }
-    Ok((accounts, rules))
+    Ok(Opened { accounts, rules, postman })
 }
 
 /// The start's error when there is nothing to serve: every mistake, each on its line with file and place.

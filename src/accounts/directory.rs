@@ -15,14 +15,12 @@ use crate::store::Table;
 /// What happens to one account: it is put in the place of the one of its name, or goes.
 pub(super) enum UserChange {
     Put(Arc<UserRecord>),
-    Gone(String),
 }
 
 impl UserChange {
     pub(super) fn username(&self) -> &str {
         match self {
             Self::Put(user) => &user.username,
-            Self::Gone(username) => username,
         }
     }
 }
@@ -72,10 +70,9 @@ impl Directory {
             if let Some(old) = index.users.remove(change.username()) {
                 index.forget_names(&old);
             }
-            if let UserChange::Put(user) = change {
-                index.learn_names(&user);
-                index.users.insert(user.username.clone(), user);
-            }
+            let UserChange::Put(user) = change;
+            index.learn_names(&user);
+            index.users.insert(user.username.clone(), user);
         }
     }
 }

@@ -364,7 +364,6 @@ impl Accounts {
     fn commit_users(&self, users: Vec<UserChange>, beside: Vec<Change>) -> Result<(), WriteError> {
         let record = |change: &UserChange| match change {
             UserChange::Put(user) => vault::put(Table::Users, &user.username, &**user),
-            UserChange::Gone(username) => Ok((Table::Users, username.as_bytes().to_vec(), None)),
         };
         let mut changes = users.iter().map(record).collect::<Result<Vec<_>, _>>()?;
         changes.extend(beside);

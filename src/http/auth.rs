@@ -9,7 +9,11 @@
 //! | [`Caller`] | whoever has an access token; the handler asks for permissions once it knows the system |
 //! | [`Permit<P>`] | callers with `P` account-wide |
 //! | [`At<P>`] | callers with `P` in the system that the path names in `{s}`, if there is such a system |
+//! | [`Own`] | operators who are logged in, for their own account |
 //! | [`Scraper`] | loopback addresses, and callers with `metrics:read` |
+//!
+//! A caller shows an access token (a machine) or the cookie of a session (an operator). A browser sends the cookie along
+//! whoever made the page, so with it a method that changes something also needs an `Origin` that is `public_url`.
 
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
@@ -17,11 +21,13 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, Method, header};
 
-use super::problem::Problem;
+use super::cookie;
+use super::problem::{Kind, Problem};
 use super::state::AppState;
-use crate::accounts::Principal;
+use super::visitor::{FORWARDED_FOR, visitor};
+use crate::accounts::{Principal, SignedIn, Visitor};
 use crate::model::{EndUserId, Permission, SegmentId, SystemId};
 use crate::ruleset::{Integration, LiveRules, RuleSet, Stage};
 use crate::segments::Segment;
@@ -34,6 +40,11 @@ impl Gate {
     /// Puts the services behind the guards.
     pub(crate) fn new(state: AppState) -> Self {
         Self(state)
+    }
+
+    /// Who stands behind a request.
+    pub(super) fn visitor(&self, parts: &Parts) -> Visitor {
+        visitor(&parts.extensions, &parts.headers, &self.0.config.server.trusted_proxies)
     }
 }
 
@@ -89,7 +100,7 @@ impl FromRequestParts<Gate> for Public {
     }
 }
 
-/// Someone with a good access token, whose permissions the handler still has to ask for.
+/// Someone who has shown who it is, whose permissions the handler still has to ask for.
 pub(crate) struct Caller {
     pub(crate) state: AppState,
     pub(crate) principal: Arc<Principal>,
@@ -105,8 +116,41 @@ impl Caller {
 impl FromRequestParts<Gate> for Caller {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
-        let principal = authenticate(&parts.headers, &gate.0)?;
+        let principal = authenticate(parts, &gate.0)?;
         Ok(Self { state: gate.0.clone(), principal })
+    }
+}
+
+/// An operator who is logged in, for what everybody may do with their own account. It may lack a second factor that it must
+/// have: here it sets one up.
+pub(crate) struct Own {
+    pub(crate) state: AppState,
+    pub(crate) signed_in: SignedIn,
+    pub(crate) visitor: Visitor,
+}
+
+impl FromRequestParts<Gate> for Own {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        if parts.headers.contains_key(header::AUTHORIZATION) {
+            authenticate(parts, &gate.0)?;
+            return Err(Problem::new(
+                Kind::Forbidden,
+                "this is for operators who are logged in: a client has no profile",
+            ));
+        }
+        let signed_in = session(parts, &gate.0)?.ok_or_else(Problem::logged_out)?;
+        Ok(Self { state: gate.0.clone(), signed_in, visitor: gate.visitor(parts) })
+    }
+}
+
+/// The operator who is logged in, if there is one: for what is open to all and also looks at sessions.
+pub(crate) struct Perhaps(pub(crate) Option<SignedIn>);
+
+impl FromRequestParts<Gate> for Perhaps {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        session(parts, &gate.0).map(Self)
     }
 }
 
@@ -119,7 +163,7 @@ pub(crate) struct Permit<P> {
 impl<P: Demand> FromRequestParts<Gate> for Permit<P> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
-        let principal = authenticate(&parts.headers, &gate.0)?;
+        let principal = authenticate(parts, &gate.0)?;
         for permission in P::PERMISSIONS {
             demand(&principal, *permission, None)?;
         }
@@ -140,7 +184,7 @@ pub(crate) struct At<P> {
 impl<P: Demand> FromRequestParts<Gate> for At<P> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
-        let principal = authenticate(&parts.headers, &gate.0)?;
+        let principal = authenticate(parts, &gate.0)?;
         let params = RawPathParams::from_request_parts(parts, gate).await?;
         let rules = system_for(&principal, param(&params, "s"), P::PERMISSIONS, &gate.0.rules.live())?;
         Ok(Self { state: gate.0.clone(), rules, principal, params, demanded: PhantomData })
@@ -200,7 +244,7 @@ impl FromRequestParts<Gate> for Scraper {
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         if !is_local(peer, &parts.headers, &gate.0.config.server.trusted_proxies) {
-            let principal = authenticate(&parts.headers, &gate.0)?;
+            let principal = authenticate(parts, &gate.0)?;
             demand(&principal, Permission::MetricsRead, None)?;
         }
         Ok(Self { state: gate.0.clone() })
@@ -210,7 +254,6 @@ impl FromRequestParts<Gate> for Scraper {
 /// Whether the request comes from this machine. Behind a proxy it does only when the proxy is trusted and says so:
 /// a proxy on this machine must not make the whole world local.
 fn is_local(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpAddr]) -> bool {
-    const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
     let Some(peer) = peer.map(|ip| ip.to_canonical()) else { return false };
     if headers.contains_key(header::FORWARDED) {
         return false;
@@ -233,8 +276,26 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+/// Who sent the request: the bearer of its access token, else the operator in whose session it is; 401 without either.
+fn authenticate(parts: &Parts, state: &AppState) -> Result<Arc<Principal>, Problem> {
+    if parts.headers.contains_key(header::AUTHORIZATION) {
+        return bearer(&parts.headers, state);
+    }
+    let signed_in = session(parts, state)?.ok_or_else(|| match session_id(parts, state) {
+        Some(_) => Problem::logged_out(),
+        None => Problem::unauthenticated(false),
+    })?;
+    if signed_in.lacks_second_factor {
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "every account here must have a second factor: set yours up first (POST /accounts/me/totp)",
+        ));
+    }
+    Ok(signed_in.principal)
+}
+
 /// The bearer of the request's access token; 401 without a good one.
-fn authenticate(headers: &HeaderMap, state: &AppState) -> Result<Arc<Principal>, Problem> {
+fn bearer(headers: &HeaderMap, state: &AppState) -> Result<Arc<Principal>, Problem> {
     let token = bearer_token(headers).ok_or_else(|| Problem::unauthenticated(false))?;
     state.accounts.authenticate(token).ok_or_else(|| {
         // The form of an integration token: the two are easily swapped.
@@ -245,6 +306,28 @@ fn authenticate(headers: &HeaderMap, state: &AppState) -> Result<Arc<Principal>,
         }
         Problem::unauthenticated(true)
     })
+}
+
+fn session_id<'a>(parts: &'a Parts, state: &AppState) -> Option<&'a str> {
+    cookie::SESSION.read(&parts.headers, state.is_secure())
+}
+
+/// The session that the request's cookie stands for, if any. With one, a method that changes something is refused (403)
+/// unless the page that sent it is one of ours.
+fn session(parts: &Parts, state: &AppState) -> Result<Option<SignedIn>, Problem> {
+    let Some(id) = session_id(parts, state) else { return Ok(None) };
+    let Some(signed_in) = state.accounts.signed_in(id, &state.rules.live()) else { return Ok(None) };
+    let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if !is_safe && !is_own_origin(&parts.headers, &state.config.server.public_url) {
+        return Err(Problem::foreign_origin());
+    }
+    Ok(Some(signed_in))
+}
+
+/// Whether the request says that it comes from a page of this server.
+pub(super) fn is_own_origin(headers: &HeaderMap, public_url: &str) -> bool {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    origins.next().is_some_and(|origin| origin.as_bytes() == public_url.as_bytes()) && origins.next().is_none()
 }
 
 fn demand(principal: &Principal, permission: Permission, system: Option<&SystemId>) -> Result<(), Problem> {
@@ -279,7 +362,7 @@ fn param<'a>(params: &'a RawPathParams, name: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderName, HeaderValue};
 
     fn with(name: &'static str, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())])
@@ -313,5 +396,25 @@ mod tests {
         assert!(is_local(Some(local), &inside, &[local]));
         assert!(!is_local(Some(local), &inside, &[]));
         assert!(!is_local(Some(remote), &inside, &[]));
+    }
+
+    #[test]
+    fn only_ones_own_origin_is_ones_own() {
+        let own = |origin: &str| is_own_origin(&with("origin", origin), "https://rollcall.example");
+        assert!(own("https://rollcall.example"));
+        for foreign in [
+            "https://rollcall.example.evil",
+            "https://rollcall.example:443",
+            "http://rollcall.example",
+            "https://rollcall.example/",
+            "null",
+            "",
+        ] {
+            assert!(!own(foreign), "{foreign}");
+        }
+        assert!(!is_own_origin(&HeaderMap::new(), "https://rollcall.example"));
+        let mut twice = with("origin", "https://rollcall.example");
+        twice.append("origin", HeaderValue::from_static("https://evil.example"));
+        assert!(!is_own_origin(&twice, "https://rollcall.example"));
     }
 }

@@ -6,6 +6,7 @@
 //! | `server` | connections: accepting, limits, deadlines, the graceful stop |
 //! | `edge` | what every request goes through: id, deadline, panics, headers, metrics, access log |
 //! | `auth` | who asks and whether they may; no handler reaches a service but through it |
+//! | `cookie`, `visitor` | cookies; the address behind a request |
 //! | `body`, `page`, `rate` | request bodies, paging, `updates_per_second` |
 //! | `problem` | errors as `application/problem+json`; the only file that knows which error is which status |
 //! | `api` | one file a resource: a handler extracts, calls one service method, converts |
@@ -15,6 +16,7 @@
 mod api;
 mod auth;
 mod body;
+mod cookie;
 mod edge;
 mod page;
 mod problem;
@@ -23,6 +25,7 @@ pub mod router;
 pub mod server;
 mod socket;
 mod state;
+mod visitor;
 
 pub use router::router;
 pub use server::serve;

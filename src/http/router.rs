@@ -9,13 +9,13 @@ use axum::Router;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
-use utoipa::openapi::security::{ClientCredentials, Flow, OAuth2, Scopes, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, ClientCredentials, Flow, OAuth2, Scopes, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    calls, docs, end_users, endpoints, integrations, maintenance, rules, segments, status, systems, tokens, trials,
-    user_data,
+    calls, docs, end_users, endpoints, integrations, maintenance, profile, rules, segments, sign_in, status, systems,
+    tokens, trials, user_data,
 };
 use super::auth::Gate;
 use super::edge::EdgeLayer;
@@ -37,6 +37,20 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(tokens::oauth))
         .routes(routes!(tokens::revoke))
         .routes(routes!(tokens::metadata))
+        // Log-in
+        .routes(routes!(sign_in::log_in))
+        .routes(routes!(sign_in::log_out))
+        .routes(routes!(sign_in::activate))
+        .routes(routes!(sign_in::reset_password))
+        .routes(routes!(sign_in::forgot_password))
+        // Profile
+        .routes(routes!(profile::show))
+        .routes(routes!(profile::change_password))
+        .routes(routes!(profile::sessions, profile::end_other_sessions))
+        .routes(routes!(profile::end_session))
+        .routes(routes!(profile::enrol))
+        .routes(routes!(profile::confirm))
+        .routes(routes!(profile::remove))
         // End users
         .routes(routes!(user_data::update))
         .routes(routes!(end_users::show, end_users::delete))
@@ -93,6 +107,8 @@ async fn unknown_method() -> Problem {
     modifiers(&TokenEndpoint),
     tags(
         (name = "Access tokens", description = "OAuth 2.0 client credentials"),
+        (name = "Log-in", description = "Operators' log-in, activation and passwords"),
+        (name = "Profile", description = "An operator's own account"),
         (name = "End users", description = "Updates in, segments out"),
         (name = "Rules", description = "The files of a system: integrations and segments"),
         (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls"),
@@ -110,10 +126,11 @@ impl utoipa::Modify for TokenEndpoint {
         let scopes = crate::model::Permission::ALL.iter().map(|permission| (permission.as_str(), permission.as_str()));
         let flow =
             Flow::ClientCredentials(ClientCredentials::new("/accounts/connect/token", Scopes::from_iter(scopes)));
-        openapi
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));
+        let about = "The cookie of an operator's log-in (over https its name begins with `__Host-`)";
+        let cookie = ApiKeyValue::with_description("rollcall_session", about);
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     }
 }
 
@@ -137,12 +154,18 @@ fn describe() -> Value {
 /// Adds the answers that every operation can give, and the form of every problem.
 fn complete(operation: &mut Value) {
     let guarded = operation.get("security").is_some();
+    // Wherever an access token is taken, an operator's session is too.
+    if let Some(ways) = operation.get_mut("security").and_then(Value::as_array_mut)
+        && ways.iter().all(|way| way.get("session").is_none())
+    {
+        ways.push(json!({ "session": [] }));
+    }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     let mut add = |status: &str, description: &str| {
         responses.entry(status).or_insert_with(|| json!({ "description": description }));
     };
     if guarded {
-        add("401", "No access token, or no good one");
+        add("401", "No access token and no session, or no good one");
         add("403", "The permission is lacking");
     }
     add("500", "The server failed");

@@ -49,6 +49,10 @@ impl AppState {
         let rates = Rates::new(services.config.limits.updates_per_second);
         Self(Arc::new(Shared { services, rates }))
     }
+    /// Whether callers reach the server by https.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.config.server.public_url.starts_with("https://")
+    }
     /// How fast each client may send updates.
     pub(crate) fn rates(&self) -> &Rates {
         &self.0.rates

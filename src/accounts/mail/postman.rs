@@ -111,25 +111,18 @@ impl Postman {
             }
         };
         metrics::gauge!("rollcall_mails_waiting").set(waiting.len() as f64);
-        let newest: HashMap<(LetterKind, &str), &str> =
-            waiting.iter().map(|(key, letter)| ((letter.kind, letter.username.as_str()), key.as_str())).collect();
-        let now = self.accounts.clock.now();
-        let due = waiting.iter().filter(|(_, letter)| letter.not_before <= now).map(|(key, letter)| {
-            let is_newest = newest.get(&(letter.kind, letter.username.as_str())) == Some(&key.as_str());
-            self.carry(key, letter, is_newest)
-        });
-        futures_util::stream::iter(due).buffer_unordered(AT_ONCE).collect::<()>().await;
+        let due = due(waiting, self.accounts.clock.now());
+        futures_util::stream::iter(due.into_iter().map(|due| self.carry(due)))
+            .buffer_unordered(AT_ONCE)
+            .collect::<()>()
+            .await;
     }
 
     /// Carries one letter as far as it goes today.
-    async fn carry(&self, key: &str, letter: &Letter, is_newest: bool) {
-        let outcome = if self.gone.lock().contains(key) {
-            Ok(Outcome::Dropped)
-        } else if is_newest {
-            self.send(key, letter).await
-        } else {
-            Ok(Outcome::Dropped)
-        };
+    async fn carry(&self, Due { key, letter, is_newest }: Due) {
+        let (key, letter) = (key.as_str(), &letter);
+        let is_gone = self.gone.lock().contains(key);
+        let outcome = if is_newest && !is_gone { self.send(key, letter).await } else { Ok(Outcome::Dropped) };
         let kept = match outcome {
             Ok(outcome) => {
                 if matches!(outcome, Outcome::Sent) {
@@ -215,6 +208,25 @@ impl Postman {
         };
         self.accounts.blocking(move |accounts| accounts.vault.write(vec![change])).await
     }
+}
+
+/// A letter whose time has come.
+struct Due {
+    key: String,
+    letter: Letter,
+    /// Whether no later letter says the same to the same operator.
+    is_newest: bool,
+}
+
+/// The letters that are due, of those that wait in the order in which they were queued.
+fn due(waiting: Vec<(String, Letter)>, now: Timestamp) -> Vec<Due> {
+    let reason = |letter: &Letter| (letter.kind, letter.username.clone());
+    let newest: HashMap<_, _> = waiting.iter().map(|(key, letter)| (reason(letter), key.clone())).collect();
+    let when_due = |(key, letter): (String, Letter)| {
+        let is_newest = newest.get(&reason(&letter)) == Some(&key);
+        (letter.not_before <= now || !is_newest).then_some(Due { key, letter, is_newest })
+    };
+    waiting.into_iter().filter_map(when_due).collect()
 }
 
 /// Whether a letter to an account as it is now makes sense.
