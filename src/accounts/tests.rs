@@ -1,5 +1,7 @@
 //! The room as a whole: tokens from request to end, and first starts.
 
+mod door;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

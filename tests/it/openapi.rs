@@ -71,6 +71,7 @@ fn fill(path: &str, operation: &Value, item: &Value) -> String {
             "attributes" => "crm.Seats",
             "oauth" => "default",
             "docs" => "index.html",
+            "sessions" => "0123456789abcdef",
             other => panic!("{path}: what stands after `{other}`?"),
         });
         rest = after;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 
 use super::compose::Composer;
@@ -28,7 +29,7 @@ use crate::store::Table;
 
 /// How often the queue is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// Letters on their way at once: one slow recipient must not hold up all.
+/// Letters on their way at once: a few slow ones must not hold up all.
 const AT_ONCE: usize = 4;
 /// After the first failure a letter waits this long, in milliseconds; then twice as long each time.
 const FIRST_PAUSE_MS: i64 = 2_000;
@@ -91,36 +92,55 @@ impl Postman {
     pub async fn run(self) {
         let mut tick = tokio::time::interval(LOOK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut under_way, mut carrying) = (HashSet::new(), FuturesUnordered::new());
         loop {
-            tick.tick().await;
-            self.deliver().await;
+            tokio::select! {
+                _ = tick.tick() => {
+                    let mut due = self.look().await;
+                    due.retain(|due| !under_way.contains(&due.key));
+                    for due in due.into_iter().take(AT_ONCE.saturating_sub(carrying.len())) {
+                        under_way.insert(due.key.clone());
+                        carrying.push(self.carry(due));
+                    }
+                }
+                Some(key) = carrying.next() => {
+                    under_way.remove(&key);
+                    tick.reset_immediately();
+                }
+            }
         }
     }
 
-    /// Looks at the queue once and sends what is due.
-    pub(super) async fn deliver(&self) {
-        let waiting = match self
-            .accounts
-            .blocking(|accounts| Ok::<_, Failure>(read_all::<Letter>(&*accounts.vault, Table::Mail)?))
-            .await
-        {
-            Ok(waiting) => waiting,
-            Err(error) => {
-                tracing::error!(%error, "the letters that wait can't be read");
-                return;
-            }
-        };
-        metrics::gauge!("rollcall_mails_waiting").set(waiting.len() as f64);
-        let due = due(waiting, self.accounts.clock.now());
-        futures_util::stream::iter(due.into_iter().map(|due| self.carry(due)))
-            .buffer_unordered(AT_ONCE)
-            .collect::<()>()
-            .await;
+    /// Carries what is due now, one letter after the other.
+    #[cfg(test)]
+    pub(crate) async fn deliver(&self) {
+        for due in self.look().await {
+            self.carry(due).await;
+        }
     }
 
-    /// Carries one letter as far as it goes today.
-    async fn carry(&self, Due { key, letter, is_newest }: Due) {
-        let (key, letter) = (key.as_str(), &letter);
+    /// The letters that are due.
+    async fn look(&self) -> Vec<Due> {
+        let read = |accounts: &Accounts| Ok::<_, Failure>(read_all::<Letter>(&*accounts.vault, Table::Mail)?);
+        match self.accounts.blocking(read).await {
+            Ok(waiting) => {
+                metrics::gauge!("rollcall_mails_waiting").set(waiting.len() as f64);
+                due(waiting, self.accounts.clock.now())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the letters that wait can't be read");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Carries one letter as far as it goes today; answers its key.
+    async fn carry(&self, Due { key, letter, is_newest }: Due) -> String {
+        self.carry_letter(&key, &letter, is_newest).await;
+        key
+    }
+
+    async fn carry_letter(&self, key: &str, letter: &Letter, is_newest: bool) {
         let is_gone = self.gone.lock().contains(key);
         let outcome = if is_newest && !is_gone { self.send(key, letter).await } else { Ok(Outcome::Dropped) };
         let kept = match outcome {
@@ -129,7 +149,7 @@ impl Postman {
                     metrics::counter!("rollcall_mails_sent_total").increment(1);
                     tracing::info!(kind = ?letter.kind, username = letter.username, "mail sent");
                 }
-                self.gone.lock().insert(key.to_owned());
+                self.left(key);
                 None
             }
             Err(error) => self.after_failure(letter, &error),
@@ -142,6 +162,11 @@ impl Postman {
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, "the queue of letters could not be written"),
         }
+    }
+
+    /// Notes that a letter must not be sent (again).
+    pub(crate) fn left(&self, key: &str) {
+        self.gone.lock().insert(key.to_owned());
     }
 
     /// The letter as it waits on after a failure; `None` when it is given up.

@@ -4,15 +4,21 @@
 //! Invariant: nothing here waits by sleeping to be ready. The server is ready when it logs `listening`, it is gone when its
 //! stderr ends; only what is asynchronous by contract (a change on disk going live) is polled, in [`eventually`].
 
+mod browser;
 mod client;
+mod operators;
 mod poll;
 mod process;
 mod rules;
 mod server;
 mod system;
+mod tools;
 
+pub use browser::{ADMIN_EMAIL, ADMIN_PASSWORD, Browser};
 pub use client::{Ask, Client, Counts, Reply};
+pub use operators::{PASSWORD, operator, plain, token_in};
 pub use poll::eventually;
 pub use rules::{crm, integration, property, segment, swap_link, write_tree};
 pub use server::{CLIENT_ID, CLIENT_SECRET, Home, Server};
 pub use system::{System, encode, shared};
+pub use tools::python;

@@ -1,0 +1,115 @@
+//! An operator's browser: it keeps the session's cookie and says from which page it sends, as browsers do.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use reqwest::Method;
+use reqwest::blocking::RequestBuilder;
+use serde_json::{Value, json};
+
+use super::{Ask, Client, Reply, Server};
+
+/// The Admin of servers that are told so in their environment.
+pub const ADMIN_EMAIL: &str = "admin@x.example";
+/// That Admin's password; also a canary that must show up nowhere.
+pub const ADMIN_PASSWORD: &str = "canary-Horse!staple-41";
+
+/// A browser without or with a session.
+pub struct Browser {
+    client: Client,
+    origin: String,
+    /// Where it calls from, as the server's trusted proxy says.
+    address: String,
+    cookie: Mutex<Option<String>>,
+}
+
+impl Server {
+    /// A browser at an address that no other browser has (the server must trust 127.0.0.1 as a proxy for that to count).
+    pub fn browser(&self) -> Browser {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let [_, b, c, d] = NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+        Browser {
+            client: self.anonymous(),
+            origin: self.base().to_owned(),
+            address: format!("10.{b}.{c}.{d}"),
+            cookie: Mutex::new(None),
+        }
+    }
+
+    /// A browser in which the Admin is logged in.
+    #[track_caller]
+    pub fn admin_browser(&self) -> Browser {
+        let browser = self.browser();
+        browser.log_in(ADMIN_EMAIL, ADMIN_PASSWORD).is(204);
+        browser
+    }
+}
+
+impl Browser {
+    /// The same one at another address.
+    pub fn from(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.address);
+        self
+    }
+    /// The same one behind another public address.
+    pub fn origin(mut self, origin: &str) -> Self {
+        origin.clone_into(&mut self.origin);
+        self
+    }
+    /// The cookie's `name=value`, if there is one.
+    pub fn cookie(&self) -> Option<String> {
+        self.cookie.lock().expect("the cookie").clone()
+    }
+    /// Puts a cookie in.
+    pub fn set_cookie(&self, cookie: Option<String>) {
+        *self.cookie.lock().expect("the cookie") = cookie;
+    }
+    /// A request with the cookie, without an `Origin`.
+    pub fn bare_request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.client.request(method, path).header("x-forwarded-for", &self.address);
+        let request = request.header("user-agent", "Tests/1.0");
+        match self.cookie() {
+            Some(cookie) => request.header("cookie", cookie),
+            None => request,
+        }
+    }
+    /// A request as a page of the server sends it.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let is_safe = method == Method::GET;
+        let request = self.bare_request(method, path);
+        if is_safe { request } else { request.header("origin", &self.origin) }
+    }
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Reply {
+        self.ask(self.request(Method::GET, path))
+    }
+    #[track_caller]
+    pub fn delete(&self, path: &str) -> Reply {
+        self.ask(self.request(Method::DELETE, path))
+    }
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &Value) -> Reply {
+        self.ask(self.request(Method::POST, path).json(body))
+    }
+    #[track_caller]
+    pub fn post_empty(&self, path: &str) -> Reply {
+        self.ask(self.request(Method::POST, path))
+    }
+    /// Tries to log in.
+    #[track_caller]
+    pub fn log_in(&self, name: &str, password: &str) -> Reply {
+        self.post("/accounts/login", &json!({ "email": name, "password": password }))
+    }
+    /// Sends it and keeps the cookie that comes back.
+    #[track_caller]
+    pub fn ask(&self, request: RequestBuilder) -> Reply {
+        let reply = request.ask();
+        for value in reply.headers.get_all("set-cookie") {
+            let pair = value.to_str().expect("a cookie is text").split(';').next().unwrap_or_default().to_owned();
+            if pair.split('=').next().is_some_and(|name| name.ends_with("rollcall_session")) {
+                self.set_cookie((!pair.ends_with('=')).then_some(pair));
+            }
+        }
+        reply
+    }
+}
