@@ -29,6 +29,7 @@ mod sealed;
 mod secret;
 mod sessions;
 mod sign_in;
+mod sso;
 mod throttle;
 mod tokens;
 mod totp;
@@ -58,6 +59,7 @@ pub use sealed::SealError;
 pub use secret::{NoRandomness, Secret};
 pub use sessions::{NewSession, Session, Visitor};
 pub use sign_in::{ClientAttempt, Credentials, SignInError, SignedIn};
+pub use sso::{CALLBACK_PATH, Departure, PATIENCE_S, Return, SsoError};
 pub use throttle::Throttled;
 pub use tokens::{IssuedToken, TokenError};
 pub use totp::SecondFactor;
@@ -70,6 +72,7 @@ use self::integration_tokens::IntegrationTokens;
 use self::revoked::RevokedTokens;
 use self::sealed::Seal;
 use self::sign_in::Door;
+use self::sso::Sso;
 use self::tokens::AccessTokens;
 use self::verified::VerifiedTokens;
 use crate::clock::Clock;
@@ -105,6 +108,17 @@ pub enum AccountsError {
         /// What the operating system says.
         reason: String,
     },
+    /// The variable with the secret for single sign-on is not set.
+    #[error(
+        "sso.client_secret_env names {variable}, which is not set: set it to the client secret that the identity provider gave"
+    )]
+    NoSsoSecret {
+        /// The variable.
+        variable: String,
+    },
+    /// Single sign-on can't be set up.
+    #[error("single sign-on can't be set up: {0}")]
+    Sso(String),
     /// There is nothing to make secrets of.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -139,6 +153,7 @@ pub struct Accounts {
     revoked: RevokedTokens,
     integration_tokens: IntegrationTokens,
     door: Door,
+    sso: Option<Sso>,
     totp_seal: Seal,
     require_totp: bool,
     /// Held from reading what is to be changed until the change counts.
@@ -172,6 +187,11 @@ impl Accounts {
             revoked: RevokedTokens::load(&*vault)?,
             integration_tokens: IntegrationTokens::load(&key, &*vault)?,
             door: Door::new(&key, &*vault, &clock)?,
+            sso: config
+                .sso
+                .as_ref()
+                .map(|sso| Sso::open(sso, &config.server.public_url, &key, &clock, env))
+                .transpose()?,
             totp_seal: Seal::new(&key, "second factors"),
             require_totp: config.auth.require_totp,
             public_url: config.server.public_url.clone(),
