@@ -9,6 +9,7 @@
 //! | `cookie`, `visitor` | cookies; the address behind a request |
 //! | `body`, `page`, `rate` | request bodies, paging, `updates_per_second` |
 //! | `problem` | errors as `application/problem+json`; the only file that knows which error is which status |
+//! | `console` | pages for people |
 //! | `api` | one file a resource: a handler extracts, calls one service method, converts |
 //!
 //! Refuses to know of the store, of Rhai and of how a value is coerced. Only this room knows status codes.
@@ -16,6 +17,7 @@
 mod api;
 mod auth;
 mod body;
+mod console;
 mod cookie;
 mod edge;
 mod page;

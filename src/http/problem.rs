@@ -173,6 +173,11 @@ impl Problem {
         Self::new(Kind::NotFound, what)
     }
 
+    /// 404 for a path that is no route.
+    pub(crate) fn no_route() -> Self {
+        Self::not_found("there is nothing at this path; /docs lists what there is")
+    }
+
     /// 401: with `error="invalid_token"` when a token was sent and is no good.
     pub(crate) fn unauthenticated(token_was_sent: bool) -> Self {
         let (challenge, detail) = if token_was_sent {

@@ -14,24 +14,25 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    calls, docs, end_users, endpoints, integrations, maintenance, profile, rules, segments, sign_in, status, systems,
-    tokens, trials, user_data,
+    calls, docs, end_users, endpoints, integrations, maintenance, profile, rules, segments, sign_in, sso, status,
+    systems, tokens, trials, user_data,
 };
 use super::auth::Gate;
+use super::console::door;
 use super::edge::EdgeLayer;
 use super::problem::{Kind, PROBLEM_JSON, Problem, ProblemDocument};
 use super::state::AppState;
 
 /// The router of the whole server.
 pub fn router(state: AppState) -> Router {
-    let (router, _) = routes().split_for_parts();
+    let (router, _) = routes(state.accounts.has_sso()).split_for_parts();
     finish(router).with_state(Gate::new(state))
 }
 
-/// Every route.
+/// Every route; those of single sign-on only where it is on.
 #[rustfmt::skip]
-fn routes() -> OpenApiRouter<Gate> {
-    OpenApiRouter::with_openapi(Api::openapi())
+fn routes(sso: bool) -> OpenApiRouter<Gate> {
+    let routes = OpenApiRouter::with_openapi(Api::openapi())
         // Access tokens
         .routes(routes!(tokens::connect))
         .routes(routes!(tokens::oauth))
@@ -75,11 +76,18 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(status::health))
         .routes(routes!(status::ready))
         .routes(routes!(status::metrics))
+        // Pages
+        .routes(routes!(door::log_in_page, door::log_in))
+        .routes(routes!(door::activate_page, door::activate))
+        .routes(routes!(door::reset_page, door::reset))
+        .routes(routes!(door::forgot_page, door::forgot))
         // Documentation
         .routes(routes!(docs::openapi))
         .routes(routes!(docs::redirect))
         .routes(routes!(docs::page))
-        .routes(routes!(docs::file))
+        .routes(routes!(docs::file));
+    // Single sign-on
+    if sso { routes.routes(routes!(sso::begin)).routes(routes!(sso::finish)) } else { routes }
 }
 
 /// Answers for what is no route, and what every request goes through.
@@ -88,7 +96,7 @@ fn finish<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
 }
 
 async fn unknown_route() -> Problem {
-    Problem::not_found("there is nothing at this path; /docs lists what there is")
+    Problem::no_route()
 }
 
 /// The router adds `Allow`.
@@ -113,6 +121,7 @@ async fn unknown_method() -> Problem {
         (name = "Rules", description = "The files of a system: integrations and segments"),
         (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls"),
         (name = "Operation", description = "Health, metrics, maintenance"),
+        (name = "Console", description = "Pages for people"),
         (name = "Documentation", description = "This document"),
     ),
 )]
@@ -134,15 +143,16 @@ impl utoipa::Modify for TokenEndpoint {
     }
 }
 
-/// The OpenAPI document, as JSON.
-pub(super) fn document() -> Bytes {
-    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(describe().to_string()));
-    DOCUMENT.clone()
+/// The OpenAPI document, as JSON; without SSO it has nothing of it.
+pub(super) fn document(sso: bool) -> Bytes {
+    static WITH_SSO: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(describe(true).to_string()));
+    static WITHOUT_SSO: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(describe(false).to_string()));
+    if sso { WITH_SSO.clone() } else { WITHOUT_SSO.clone() }
 }
 
 /// The document of the routes, completed by what goes for every one of them.
-fn describe() -> Value {
-    let mut document = serde_json::to_value(routes().into_openapi()).unwrap_or_default();
+fn describe(sso: bool) -> Value {
+    let mut document = serde_json::to_value(routes(sso).into_openapi()).unwrap_or_default();
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for item in paths.into_iter().flat_map(|paths| paths.values_mut()) {
         let operations = item.as_object_mut().into_iter().flat_map(|item| item.values_mut());

@@ -13,7 +13,8 @@ fn every_documented_operation_answers() {
         ("s/segments/all.rhai", segment("true")),
         ("s/system.toml", "name = \"S\"\n".to_owned()),
     ];
-    let server = Server::with(&files).start();
+    let sso = "[sso]\nissuer = \"http://127.0.0.1:9\"\n";
+    let server = Server::with(&files).config(sso).env("ROLLCALL_SSO_SECRET", "secret").start();
     let system = server.system("s");
     let document = system.client.get("/openapi.json").is(200);
     let mut operations = 0;

@@ -11,6 +11,7 @@ pub(super) mod rule_files;
 pub(super) mod rules;
 pub(super) mod segments;
 pub(super) mod sign_in;
+pub(super) mod sso;
 pub(super) mod status;
 pub(super) mod systems;
 pub(super) mod tokens;

@@ -65,7 +65,7 @@ pub(crate) async fn log_in(public: Public, at: At, body: JsonBody<LogInRequest>)
 }
 
 /// What carries a new session to the browser.
-pub(super) fn session_headers(state: &AppState, new: &NewSession) -> [(header::HeaderName, HeaderValue); 2] {
+pub(in crate::http) fn session_headers(state: &AppState, new: &NewSession) -> [(header::HeaderName, HeaderValue); 2] {
     let cookie = cookie::SESSION.set(new.id.reveal(), new.lifetime_s, state.is_secure());
     [(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]
 }
