@@ -21,4 +21,5 @@ mod recovery;
 mod reload;
 mod segments;
 mod sign_in;
+mod sso;
 mod tidy;

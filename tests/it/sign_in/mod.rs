@@ -1,5 +1,6 @@
 //! Operators at the door: logging in and out, links, sessions, second factors, and those who guess.
 
+mod forms;
 mod guessing;
 mod links;
 mod log_in;

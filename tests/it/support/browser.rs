@@ -1,5 +1,6 @@
 //! An operator's browser: it keeps the session's cookie and says from which page it sends, as browsers do.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -20,7 +21,8 @@ pub struct Browser {
     origin: String,
     /// Where it calls from, as the server's trusted proxy says.
     address: String,
-    cookie: Mutex<Option<String>>,
+    /// By name.
+    cookies: Mutex<BTreeMap<String, String>>,
 }
 
 impl Server {
@@ -32,7 +34,7 @@ impl Server {
             client: self.anonymous(),
             origin: self.base().to_owned(),
             address: format!("10.{b}.{c}.{d}"),
-            cookie: Mutex::new(None),
+            cookies: Mutex::default(),
         }
     }
 
@@ -56,22 +58,27 @@ impl Browser {
         origin.clone_into(&mut self.origin);
         self
     }
-    /// The cookie's `name=value`, if there is one.
-    pub fn cookie(&self) -> Option<String> {
-        self.cookie.lock().expect("the cookie").clone()
+    fn jar(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.cookies.lock().expect("the cookies")
     }
-    /// Puts a cookie in.
+    /// The session's cookie as `name=value`, if there is one.
+    pub fn cookie(&self) -> Option<String> {
+        let jar = self.jar();
+        let session = jar.iter().find(|(name, _)| name.ends_with("rollcall_session"));
+        session.map(|(name, value)| format!("{name}={value}"))
+    }
+    /// Puts one cookie in the place of all.
     pub fn set_cookie(&self, cookie: Option<String>) {
-        *self.cookie.lock().expect("the cookie") = cookie;
+        let mut jar = self.jar();
+        jar.clear();
+        jar.extend(cookie.iter().filter_map(|pair| pair.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned())));
     }
     /// A request with the cookie, without an `Origin`.
     pub fn bare_request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, path).header("x-forwarded-for", &self.address);
         let request = request.header("user-agent", "Tests/1.0");
-        match self.cookie() {
-            Some(cookie) => request.header("cookie", cookie),
-            None => request,
-        }
+        let cookies: Vec<String> = self.jar().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if cookies.is_empty() { request } else { request.header("cookie", cookies.join("; ")) }
     }
     /// A request as a page of the server sends it.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -95,19 +102,27 @@ impl Browser {
     pub fn post_empty(&self, path: &str) -> Reply {
         self.ask(self.request(Method::POST, path))
     }
+    /// A form, as a page of the server sends it.
+    #[track_caller]
+    pub fn form(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        self.ask(self.request(Method::POST, path).form(fields))
+    }
     /// Tries to log in.
     #[track_caller]
     pub fn log_in(&self, name: &str, password: &str) -> Reply {
         self.post("/accounts/login", &json!({ "email": name, "password": password }))
     }
-    /// Sends it and keeps the cookie that comes back.
+    /// Sends it and keeps the cookies that come back.
     #[track_caller]
     pub fn ask(&self, request: RequestBuilder) -> Reply {
         let reply = request.ask();
         for value in reply.headers.get_all("set-cookie") {
-            let pair = value.to_str().expect("a cookie is text").split(';').next().unwrap_or_default().to_owned();
-            if pair.split('=').next().is_some_and(|name| name.ends_with("rollcall_session")) {
-                self.set_cookie((!pair.ends_with('=')).then_some(pair));
+            let text = value.to_str().expect("a cookie is text");
+            let (name, value) = text.split(';').next().and_then(|pair| pair.split_once('=')).expect("name=value");
+            if text.contains("Max-Age=0") {
+                self.jar().remove(name);
+            } else {
+                self.jar().insert(name.to_owned(), value.to_owned());
             }
         }
         reply

@@ -21,4 +21,4 @@ pub use poll::eventually;
 pub use rules::{crm, integration, property, segment, swap_link, write_tree};
 pub use server::{CLIENT_ID, CLIENT_SECRET, Home, Server};
 pub use system::{System, encode, shared};
-pub use tools::python;
+pub use tools::{node_packages, python};
