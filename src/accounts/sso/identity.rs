@@ -111,10 +111,10 @@ pub(super) fn judge(token: &str, keys: &[Jwk], expected: Expected<'_>) -> Result
     }
     let now_s = expected.now.as_millis() as f64 / 1000.0;
     let leeway = LEEWAY_S as f64;
-    if !(now_s < claims.exp + leeway) {
+    if now_s >= claims.exp + leeway {
         return wrong("it has expired");
     }
-    if !(claims.iat <= now_s + leeway) || claims.nbf.is_some_and(|start| !(start <= now_s + leeway)) {
+    if claims.iat > now_s + leeway || claims.nbf.is_some_and(|start| start > now_s + leeway) {
         return wrong("it is from the future: are both clocks right?");
     }
     let nonce = claims.nonce.unwrap_or_default();

@@ -152,8 +152,9 @@ impl Provider {
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
         let (is_success, answer) = read(request).await.map_err(unreachable)?;
         if !is_success {
-            let error = serde_json::from_slice::<Value>(&answer).unwrap_or_default();
-            return Err(SsoError::Invalid(format!("the code was not taken: {}", error["error"])));
+            let answer = serde_json::from_slice::<Value>(&answer).unwrap_or_default();
+            let error = answer.get("error").and_then(Value::as_str).unwrap_or("it does not say why");
+            return Err(SsoError::Invalid(format!("the code was not taken: {error}")));
         }
         let answer: TokenAnswer = serde_json::from_slice(&answer)
             .map_err(|error| SsoError::Invalid(format!("the token endpoint's answer: {error}")))?;
