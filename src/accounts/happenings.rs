@@ -6,6 +6,7 @@
 use super::Accounts;
 use super::sessions::Visitor;
 use super::vault::Change;
+use crate::engine::WriteError;
 
 /// What happened to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,24 +42,32 @@ impl Happening {
     /// Its name in logs and audits.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::LoggedIn => "log_in",
-            Self::LoggedInBySso => "log_in_by_sso",
-            Self::LogInFailed => "log_in_failed",
-            Self::Activated => "activate",
-            Self::PasswordChanged => "change_password",
-            Self::PasswordReset => "reset_password",
-            Self::ResetAsked => "ask_for_password_reset",
-            Self::SessionsEnded => "end_sessions",
-            Self::SecondFactorOn => "second_factor_on",
-            Self::SecondFactorOff => "second_factor_off",
+            Self::LoggedIn => "user.log_in",
+            Self::LoggedInBySso => "user.log_in_by_sso",
+            Self::LogInFailed => "user.log_in_failed",
+            Self::Activated => "user.activate",
+            Self::PasswordChanged => "user.change_password",
+            Self::PasswordReset => "user.reset_password",
+            Self::ResetAsked => "user.forgot_password",
+            Self::SessionsEnded => "user.end_sessions",
+            Self::SecondFactorOn => "user.second_factor_on",
+            Self::SecondFactorOff => "user.second_factor_off",
         }
     }
 }
 
 impl Accounts {
     /// Tells of it. What it answers is to be written in the same commit.
-    pub(super) fn happened(&self, what: Happening, username: &str, visitor: &Visitor) -> Vec<Change> {
+    ///
+    /// # Errors
+    /// [`WriteError`] when that can't be made.
+    pub(super) fn happened(
+        &self,
+        what: Happening,
+        username: &str,
+        visitor: &Visitor,
+    ) -> Result<Vec<Change>, WriteError> {
         tracing::info!(what = what.name(), username, address = %visitor.address, "operator");
-        Vec::new()
+        Ok(Vec::new())
     }
 }

@@ -208,7 +208,7 @@ impl Accounts {
             }
             let what = if kind == LinkKind::Activation { Happening::Activated } else { Happening::PasswordReset };
             let mut changes = self.door.sessions.end(&self.door.sessions.of(username));
-            changes.extend(self.happened(what, username, visitor));
+            changes.extend(self.happened(what, username, visitor)?);
             Ok(changes)
         })?;
         changed.map(|_| ()).ok_or(LinkError::Ended)
@@ -228,7 +228,7 @@ impl Accounts {
         self.blocking(move |accounts| {
             let Some(user) = user else { return accounts.write_for_nobody(Table::Mail) };
             let mut changes = vec![letter(LetterKind::Reset, &user.username, &user.username, accounts.clock.now())?];
-            changes.extend(accounts.happened(Happening::ResetAsked, &user.username, &visitor));
+            changes.extend(accounts.happened(Happening::ResetAsked, &user.username, &visitor)?);
             accounts.vault.write(changes)
         })
         .await

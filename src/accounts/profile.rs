@@ -236,7 +236,7 @@ impl Accounts {
                         return Err(ProfileError::CodeWrong);
                     }
                     user.totp = Some(factor);
-                    Ok(accounts.happened(Happening::SecondFactorOn, &username, &visitor))
+                    Ok(accounts.happened(Happening::SecondFactorOn, &username, &visitor)?)
                 })?;
                 changed.map(|_| ()).ok_or(ProfileError::Gone)
             })
@@ -294,7 +294,10 @@ impl Accounts {
                 let changed = accounts.change_user::<ProfileError>(&username, |user| {
                     accounts.check_proof(user, &hash, proof.code.as_deref())?;
                     change(user)?;
-                    Ok(what.map(|what| accounts.happened(what, &username, &visitor)).unwrap_or_default())
+                    match what {
+                        Some(what) => Ok(accounts.happened(what, &username, &visitor)?),
+                        None => Ok(Vec::new()),
+                    }
                 })?;
                 changed.map(|_| ()).ok_or(ProfileError::Gone)
             })

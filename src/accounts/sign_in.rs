@@ -196,7 +196,7 @@ impl Accounts {
             }
             let new = self.door.sessions.prepare(user, visitor, now)?;
             let mut changes = self.door.sessions.changes_for(&new.session, now)?;
-            changes.extend(self.happened(how, username, visitor));
+            changes.extend(self.happened(how, username, visitor)?);
             begun = Some((new, changes.clone()));
             Ok(changes)
         })?;
@@ -213,7 +213,7 @@ impl Accounts {
         };
         self.change_user::<WriteError>(username, |user| {
             user.failed_login_count = user.failed_login_count.saturating_add(1);
-            Ok(self.happened(Happening::LogInFailed, username, visitor))
+            self.happened(Happening::LogInFailed, username, visitor)
         })?;
         Ok(())
     }
@@ -290,7 +290,7 @@ impl Accounts {
         let Some(first) = sessions.first() else { return Ok(()) };
         let _changing = self.changing.lock();
         let mut changes: Vec<Change> = self.door.sessions.end(sessions);
-        changes.extend(self.happened(Happening::SessionsEnded, first.username(), visitor));
+        changes.extend(self.happened(Happening::SessionsEnded, first.username(), visitor)?);
         self.vault.write(changes)
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{ADMIN_EMAIL, Server, operator, python, token_in};
+use crate::support::{FIRST_EMAIL, Server, operator, python, token_in};
 
 /// How long a mail may take to arrive; the first pauses between tries are seconds.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -78,7 +78,7 @@ fn forget(server: &Server, name: &str) {
 fn a_letter_arrives_and_its_link_works() {
     let mail_server = MailServer::start(&[]);
     let server = rollcall(mail_server.port, "none", "");
-    forget(&server, ADMIN_EMAIL);
+    forget(&server, FIRST_EMAIL);
     let mail = mail_server.mail();
     assert_eq!((&mail["from"], &mail["to"]), (&json!("rollcall@x.example"), &json!(["admin@x.example"])));
     assert_eq!((&mail["tls"], &mail["user"]), (&json!(false), &Value::Null));
@@ -100,7 +100,7 @@ fn a_password_goes_over_tls_alone() {
             .env("SSL_CERT_FILE", authority().to_str().unwrap())
             .env("MAIL_PASSWORD", "canary-mail-secret")
             .start();
-        forget(&server, ADMIN_EMAIL);
+        forget(&server, FIRST_EMAIL);
         let mail = mail_server.mail();
         assert_eq!((&mail["tls"], &mail["user"]), (&json!(true), &json!("post")), "{tls}");
         assert!(!server.log().contains("canary-mail-secret"));
@@ -111,7 +111,7 @@ fn a_password_goes_over_tls_alone() {
 fn a_server_without_the_tls_that_is_asked_for_gets_nothing() {
     let mail_server = MailServer::start(&[]);
     let server = rollcall(mail_server.port, "starttls", "");
-    forget(&server, ADMIN_EMAIL);
+    forget(&server, FIRST_EMAIL);
     server.logs("could not be sent");
     assert!(mail_server.mails.try_recv().is_err());
 }
@@ -120,7 +120,7 @@ fn a_server_without_the_tls_that_is_asked_for_gets_nothing() {
 fn a_certificate_that_nobody_trusts_gets_nothing() {
     let mail_server = MailServer::start(&["--tls", "tls"]);
     let server = Server::with_admin().config(&config(mail_server.port, "tls", "")).start();
-    forget(&server, ADMIN_EMAIL);
+    forget(&server, FIRST_EMAIL);
     server.logs("could not be sent");
     assert!(mail_server.mails.try_recv().is_err());
 }
@@ -129,7 +129,7 @@ fn a_certificate_that_nobody_trusts_gets_nothing() {
 fn a_server_that_is_down_gets_the_letter_when_it_is_back() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server = rollcall(port, "none", "");
-    forget(&server, ADMIN_EMAIL);
+    forget(&server, FIRST_EMAIL);
     server.logs("could not be sent");
     let mail_server = MailServer::start(&["--port", &port.to_string()]);
     assert_eq!(mail_server.mail()["to"], json!(["admin@x.example"]));

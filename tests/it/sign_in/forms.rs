@@ -3,7 +3,7 @@
 use reqwest::Method;
 
 use super::house;
-use crate::support::{ADMIN_EMAIL, ADMIN_PASSWORD, Ask, PASSWORD, Reply, Server, token_in};
+use crate::support::{Ask, FIRST_EMAIL, FIRST_PASSWORD, PASSWORD, Reply, Server, token_in};
 
 /// Asserts that a page runs nothing, is kept by nobody, and still says where its forms come from.
 #[track_caller]
@@ -113,10 +113,10 @@ fn an_invited_admin_signs_up_and_one_who_forgot_resets_all_by_forms() {
     let forgot = browser.get("/forgot");
     forgot.is_page(200);
     is_a_safe_page(&forgot);
-    let asked = browser.form("/forgot", &[("email", ADMIN_EMAIL)]);
+    let asked = browser.form("/forgot", &[("email", FIRST_EMAIL)]);
     assert_eq!((asked.status, asked.header("location")), (303, "/login?notice=forgot"));
     assert!(browser.get("/login?notice=forgot").body.contains("role=\"status\""));
-    let token = token_in(&server.home.mail_to(ADMIN_EMAIL, 1));
+    let token = token_in(&server.home.mail_to(FIRST_EMAIL, 1));
     let link = format!("/reset?token={token}");
     let page = browser.get(&link);
     page.is_page(200);
@@ -132,6 +132,6 @@ fn an_invited_admin_signs_up_and_one_who_forgot_resets_all_by_forms() {
     assert_eq!((done.status, done.header("location")), (303, "/login?notice=reset"));
     browser.get(&link).is_page(410);
     browser.form("/reset", &[("token", &token), ("password", "another horse!")]).is_page(410);
-    browser.form("/login", &[("email", ADMIN_EMAIL), ("password", ADMIN_PASSWORD)]).is_page(401);
-    assert_eq!(browser.form("/login", &[("email", ADMIN_EMAIL), ("password", "correct horse!")]).status, 303);
+    browser.form("/login", &[("email", FIRST_EMAIL), ("password", FIRST_PASSWORD)]).is_page(401);
+    assert_eq!(browser.form("/login", &[("email", FIRST_EMAIL), ("password", "correct horse!")]).status, 303);
 }

@@ -4,11 +4,11 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::house;
-use crate::support::{ADMIN_EMAIL, ADMIN_PASSWORD, Ask, PASSWORD, Server};
+use crate::support::{Ask, FIRST_EMAIL, FIRST_PASSWORD, PASSWORD, Server};
 
 #[test]
 fn logging_in_sets_one_cookie_with_its_flags() {
-    let reply = house().browser().log_in(ADMIN_EMAIL, ADMIN_PASSWORD);
+    let reply = house().browser().log_in(FIRST_EMAIL, FIRST_PASSWORD);
     reply.is(204);
     let cookies: Vec<&str> = reply.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
     let [cookie] = cookies[..] else { panic!("one cookie: {cookies:?}") };
@@ -26,7 +26,7 @@ fn logging_in_sets_one_cookie_with_its_flags() {
 fn behind_https_the_cookie_is_secure_and_bound_to_the_host() {
     let server = Server::with_admin().env("ROLLCALL_SERVER__PUBLIC_URL", "https://rollcall.example").start();
     let browser = server.browser().origin("https://rollcall.example");
-    let reply = browser.log_in(ADMIN_EMAIL, ADMIN_PASSWORD);
+    let reply = browser.log_in(FIRST_EMAIL, FIRST_PASSWORD);
     let cookie = reply.header("set-cookie");
     assert!(cookie.starts_with("__Host-rollcall_session=") && cookie.ends_with("; Secure"), "{cookie}");
     browser.get("/accounts/me").is(200);

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ring::hmac;
 use serde_json::{Value, json};
 
-use crate::support::{ADMIN_EMAIL, ADMIN_PASSWORD, Browser, PASSWORD, Reply, Server, operator};
+use crate::support::{Browser, FIRST_EMAIL, FIRST_PASSWORD, PASSWORD, Reply, Server, operator};
 
 /// The steps of 30 seconds since 1970.
 fn step() -> u64 {
@@ -131,17 +131,17 @@ fn guessed_codes_are_slowed_down() {
 fn where_everybody_must_have_one_only_the_own_profile_answers_without() {
     let server = Server::with_admin().env("ROLLCALL_AUTH__REQUIRE_TOTP", "true").start();
     let browser = server.browser();
-    browser.log_in(ADMIN_EMAIL, ADMIN_PASSWORD).is(204);
+    browser.log_in(FIRST_EMAIL, FIRST_PASSWORD).is(204);
     let me = browser.get("/accounts/me").is(200);
     assert_eq!(me["second_factor"], json!({ "active": false, "required": true }));
     assert_eq!(me["permissions"], json!([]));
     browser.get("/admin/v1/config").problem(403).says("second factor");
     browser.post_empty("/admin/v1/reload").problem(403).says("second factor");
-    let enrolment = browser.post("/accounts/me/totp", &json!({ "current_password": ADMIN_PASSWORD })).is(200);
+    let enrolment = browser.post("/accounts/me/totp", &json!({ "current_password": FIRST_PASSWORD })).is(200);
     let key = key_of(&enrolment);
     browser.post("/accounts/me/totp/confirm", &json!({ "totp": fresh_code(&key, 0) })).is(204);
     browser.get("/admin/v1/config").is(200);
-    let remove = json!({ "current_password": ADMIN_PASSWORD, "totp": fresh_code(&key, 1) });
+    let remove = json!({ "current_password": FIRST_PASSWORD, "totp": fresh_code(&key, 1) });
     browser.post("/accounts/me/totp/remove", &remove).problem(409);
     // Machines have no second factor.
     server.client().get("/admin/v1/config").is(200);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::house;
-use crate::support::{ADMIN_EMAIL, ADMIN_PASSWORD, Browser, PASSWORD, Server, operator, token_in};
+use crate::support::{Browser, FIRST_EMAIL, FIRST_PASSWORD, PASSWORD, Server, operator, token_in};
 
 fn list(browser: &Browser) -> Vec<Value> {
     browser.get("/accounts/me/sessions").is(200)["items"].as_array().expect("items").clone()
@@ -134,14 +134,14 @@ fn neither_passwords_nor_cookies_are_in_the_store_or_the_log() {
     let server = server_with_eve();
     let browser = browser_of_eve(&server);
     let admin = server.admin_browser();
-    server.browser().log_in(ADMIN_PASSWORD, ADMIN_EMAIL).problem(401);
-    server.browser().log_in(ADMIN_EMAIL, "canary-Wrong!password").problem(401);
+    server.browser().log_in(FIRST_PASSWORD, FIRST_EMAIL).problem(401);
+    server.browser().log_in(FIRST_EMAIL, "canary-Wrong!password").problem(401);
     let cookies = [browser.cookie().unwrap(), admin.cookie().unwrap()];
     assert_eq!(server.stop().code, Some(0));
     let values = cookies.iter().map(|cookie| cookie.split_once('=').unwrap().1);
     let mut places = crate::first_run::bytes_below(&server.home.data());
     places.push(("the log".to_owned(), server.log().into_bytes()));
-    for secret in values.chain([ADMIN_PASSWORD, PASSWORD, "canary-Wrong!password"]) {
+    for secret in values.chain([FIRST_PASSWORD, PASSWORD, "canary-Wrong!password"]) {
         for (place, bytes) in &places {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is in {place}");
         }

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::{Ask, Client, Reply, Server};
 
 /// The Admin of servers that are told so in their environment.
-pub const ADMIN_EMAIL: &str = "admin@x.example";
+pub const FIRST_EMAIL: &str = "admin@x.example";
 /// That Admin's password; also a canary that must show up nowhere.
-pub const ADMIN_PASSWORD: &str = "canary-Horse!staple-41";
+pub const FIRST_PASSWORD: &str = "canary-Horse!staple-41";
 
 /// A browser without or with a session.
 pub struct Browser {
@@ -42,7 +42,7 @@ impl Server {
     #[track_caller]
     pub fn admin_browser(&self) -> Browser {
         let browser = self.browser();
-        browser.log_in(ADMIN_EMAIL, ADMIN_PASSWORD).is(204);
+        browser.log_in(FIRST_EMAIL, FIRST_PASSWORD).is(204);
         browser
     }
 }

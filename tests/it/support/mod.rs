@@ -6,19 +6,19 @@
 
 mod browser;
 mod client;
-mod operators;
 mod poll;
 mod process;
 mod rules;
+mod seeded;
 mod server;
 mod system;
 mod tools;
 
-pub use browser::{ADMIN_EMAIL, ADMIN_PASSWORD, Browser};
+pub use browser::{Browser, FIRST_EMAIL, FIRST_PASSWORD};
 pub use client::{Ask, Client, Counts, Reply};
-pub use operators::{PASSWORD, operator, plain, token_in};
 pub use poll::eventually;
 pub use rules::{crm, integration, property, segment, swap_link, write_tree};
+pub use seeded::{PASSWORD, operator, plain, token_in};
 pub use server::{CLIENT_ID, CLIENT_SECRET, Home, Server};
 pub use system::{System, encode, shared};
 pub use tools::{node_packages, python};

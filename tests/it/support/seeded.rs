@@ -8,7 +8,7 @@ use rollcall::engine::{Engine, EngineOptions};
 use rollcall::store::{self, Options, Store, Table};
 use serde_json::{Value, json};
 
-use super::browser::{ADMIN_EMAIL, ADMIN_PASSWORD};
+use super::browser::{FIRST_EMAIL, FIRST_PASSWORD};
 use super::server::Setup;
 use super::{Home, Server, crm, eventually};
 
@@ -19,8 +19,8 @@ impl Server {
     /// A server with an active Admin, that believes what 127.0.0.1 says of its callers.
     pub fn with_admin() -> Setup {
         Self::with(&[("s/integrations/crm.toml", crm())])
-            .env("ROLLCALL_BOOTSTRAP_ADMIN_EMAIL", ADMIN_EMAIL)
-            .env("ROLLCALL_BOOTSTRAP_ADMIN_PASSWORD", ADMIN_PASSWORD)
+            .env("ROLLCALL_BOOTSTRAP_ADMIN_EMAIL", FIRST_EMAIL)
+            .env("ROLLCALL_BOOTSTRAP_ADMIN_PASSWORD", FIRST_PASSWORD)
             .env("ROLLCALL_SERVER__TRUSTED_PROXIES", "127.0.0.1")
     }
 
