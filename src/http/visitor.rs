@@ -22,9 +22,9 @@ pub(super) fn visitor(parts: &Parts, trusted: &[IpAddr]) -> Visitor {
 }
 
 /// The visitor, for handlers that are open to all.
-pub(crate) struct At(pub(crate) Visitor);
+pub(crate) struct AtDoor(pub(crate) Visitor);
 
-impl FromRequestParts<Gate> for At {
+impl FromRequestParts<Gate> for AtDoor {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Infallible> {
         Ok(Self(gate.visitor(parts)))

@@ -13,7 +13,7 @@ use super::super::auth::{Perhaps, Public};
 use super::super::body::JsonBody;
 use super::super::cookie;
 use super::super::problem::{Kind, Problem};
-use super::super::visitor::At;
+use super::super::visitor::AtDoor;
 use crate::accounts::{Credentials, LinkKind, NewSession, Secret};
 use crate::http::AppState;
 
@@ -53,7 +53,7 @@ impl fmt::Debug for LogInRequest {
         (status = 429, description = "Too many failures: see Retry-After"),
     ),
 )]
-pub(crate) async fn log_in(public: Public, at: At, body: JsonBody<LogInRequest>) -> Result<Response, Problem> {
+pub(crate) async fn log_in(public: Public, at: AtDoor, body: JsonBody<LogInRequest>) -> Result<Response, Problem> {
     let LogInRequest { email, username, password, totp } = body.0;
     let name = match (email, username) {
         (Some(name), None) | (None, Some(name)) => name,
@@ -80,7 +80,7 @@ pub(in crate::http) fn session_headers(state: &AppState, new: &NewSession) -> [(
         (status = 403, description = "Sent by another site's page"),
     ),
 )]
-pub(crate) async fn log_out(public: Public, at: At, perhaps: Perhaps) -> Result<Response, Problem> {
+pub(crate) async fn log_out(public: Public, at: AtDoor, perhaps: Perhaps) -> Result<Response, Problem> {
     if let Some(signed_in) = perhaps.0 {
         public.state.accounts.log_out(&signed_in.session, at.0).await?;
     }
@@ -120,7 +120,7 @@ impl fmt::Debug for LinkRequest {
         (status = 429, description = "Too many links that do not work: see Retry-After"),
     ),
 )]
-pub(crate) async fn activate(public: Public, at: At, body: JsonBody<LinkRequest>) -> Result<StatusCode, Problem> {
+pub(crate) async fn activate(public: Public, at: AtDoor, body: JsonBody<LinkRequest>) -> Result<StatusCode, Problem> {
     redeem(&public.state, LinkKind::Activation, at, body.0).await
 }
 
@@ -139,11 +139,15 @@ pub(crate) async fn activate(public: Public, at: At, body: JsonBody<LinkRequest>
         (status = 429, description = "Too many links that do not work: see Retry-After"),
     ),
 )]
-pub(crate) async fn reset_password(public: Public, at: At, body: JsonBody<LinkRequest>) -> Result<StatusCode, Problem> {
+pub(crate) async fn reset_password(
+    public: Public,
+    at: AtDoor,
+    body: JsonBody<LinkRequest>,
+) -> Result<StatusCode, Problem> {
     redeem(&public.state, LinkKind::Reset, at, body.0).await
 }
 
-async fn redeem(state: &AppState, kind: LinkKind, at: At, request: LinkRequest) -> Result<StatusCode, Problem> {
+async fn redeem(state: &AppState, kind: LinkKind, at: AtDoor, request: LinkRequest) -> Result<StatusCode, Problem> {
     let LinkRequest { token, password } = request;
     state.accounts.redeem(kind, &Secret::new(token), Secret::new(password), at.0).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -172,7 +176,7 @@ pub(crate) struct ForgotRequest {
 )]
 pub(crate) async fn forgot_password(
     public: Public,
-    at: At,
+    at: AtDoor,
     body: JsonBody<ForgotRequest>,
 ) -> Result<StatusCode, Problem> {
     public.state.accounts.forgot_password(&body.0.email, at.0).await?;

@@ -13,7 +13,7 @@ use super::super::auth::Public;
 use super::super::console::{door, local_path};
 use super::super::cookie::{self, Cookie};
 use super::super::problem::Problem;
-use super::super::visitor::At;
+use super::super::visitor::AtDoor;
 use crate::accounts::{PATIENCE_S, Return, SsoError};
 
 /// Holds what is to be remembered while a person is at the provider.
@@ -93,7 +93,7 @@ pub(crate) struct ReturnQuery {
 )]
 pub(crate) async fn finish(
     public: Public,
-    at: At,
+    at: AtDoor,
     headers: HeaderMap,
     query: Result<Query<Return>, QueryRejection>,
 ) -> Result<Response, Problem> {

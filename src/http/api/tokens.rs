@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::super::auth::Public;
 use super::super::body;
 use super::super::problem::{OAuthErrorDocument, OAuthProblem, Problem};
-use super::super::visitor::At;
+use super::super::visitor::AtDoor;
 use crate::accounts::{Accounts, Client, ClientAttempt, IssuedToken, TokenError};
 use crate::http::AppState;
 use crate::model::Permission;
@@ -90,7 +90,7 @@ pub(crate) struct RevocationRequest {
         (status = 429, description = "Too many wrong secrets: see Retry-After", body = OAuthErrorDocument),
     ),
 )]
-pub(crate) async fn connect(public: Public, at: At, request: Request) -> Result<Response, OAuthProblem> {
+pub(crate) async fn connect(public: Public, at: AtDoor, request: Request) -> Result<Response, OAuthProblem> {
     issue(&public.state, at.0.address, request, CONNECT_LIFETIME_S).await
 }
 
@@ -111,7 +111,7 @@ pub(crate) async fn connect(public: Public, at: At, request: Request) -> Result<
 )]
 pub(crate) async fn oauth(
     public: Public,
-    at: At,
+    at: AtDoor,
     company: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
@@ -144,7 +144,7 @@ async fn issue(state: &AppState, address: IpAddr, request: Request, lifetime_s: 
         (status = 503, description = "temporarily_unavailable", body = OAuthErrorDocument),
     ),
 )]
-pub(crate) async fn revoke(public: Public, at: At, request: Request) -> Result<Response, OAuthProblem> {
+pub(crate) async fn revoke(public: Public, at: AtDoor, request: Request) -> Result<Response, OAuthProblem> {
     let state = public.state;
     let request = ClientRequest::read(request).await?;
     let client = request.client(&state.accounts, at.0.address)?;

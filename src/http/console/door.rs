@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 use super::super::api::sign_in::session_headers;
 use super::super::auth::Public;
 use super::super::problem::Problem;
-use super::super::visitor::At;
+use super::super::visitor::AtDoor;
 use super::{Form, HOME, go_to, local_path, page};
 use crate::accounts::{Credentials, LinkKind, Secret, SignInError};
 use crate::http::AppState;
@@ -99,7 +99,7 @@ pub(crate) async fn log_in_page(public: Public, query: Result<Query<LogInQuery>,
         (status = 429, description = "The page again, saying when", content_type = "text/html", body = String),
     ),
 )]
-pub(crate) async fn log_in(public: Public, at: At, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn log_in(public: Public, at: AtDoor, request: Request) -> Result<Response, Problem> {
     let state = public.state;
     let form = Form::read(request, &state.config.server.public_url).await?;
     let (name, code) = (form.field("email"), form.field("totp"));
@@ -145,7 +145,7 @@ pub(crate) struct LinkQuery {
 )]
 pub(crate) async fn activate_page(
     public: Public,
-    at: At,
+    at: AtDoor,
     query: Result<Query<LinkQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     link_page(&public.state, LinkKind::Activation, &at, &query.unwrap_or_default().token)
@@ -163,13 +163,13 @@ pub(crate) async fn activate_page(
 )]
 pub(crate) async fn reset_page(
     public: Public,
-    at: At,
+    at: AtDoor,
     query: Result<Query<LinkQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     link_page(&public.state, LinkKind::Reset, &at, &query.unwrap_or_default().token)
 }
 
-fn link_page(state: &AppState, kind: LinkKind, at: &At, token: &str) -> Result<Response, Problem> {
+fn link_page(state: &AppState, kind: LinkKind, at: &AtDoor, token: &str) -> Result<Response, Problem> {
     if state.accounts.link_works(kind, token, at.0.address)? {
         Ok(page(StatusCode::OK, &password_page(kind, token, None)))
     } else {
@@ -215,7 +215,7 @@ fn password_page(kind: LinkKind, token: &str, wrong: Option<String>) -> Password
         (status = 429, description = "Too many links that do not work: see Retry-After"),
     ),
 )]
-pub(crate) async fn activate(public: Public, at: At, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn activate(public: Public, at: AtDoor, request: Request) -> Result<Response, Problem> {
     redeem(&public.state, LinkKind::Activation, at, request).await
 }
 
@@ -231,11 +231,11 @@ pub(crate) async fn activate(public: Public, at: At, request: Request) -> Result
         (status = 429, description = "Too many links that do not work: see Retry-After"),
     ),
 )]
-pub(crate) async fn reset(public: Public, at: At, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn reset(public: Public, at: AtDoor, request: Request) -> Result<Response, Problem> {
     redeem(&public.state, LinkKind::Reset, at, request).await
 }
 
-async fn redeem(state: &AppState, kind: LinkKind, at: At, request: Request) -> Result<Response, Problem> {
+async fn redeem(state: &AppState, kind: LinkKind, at: AtDoor, request: Request) -> Result<Response, Problem> {
     use crate::accounts::LinkError as E;
     let form = Form::read(request, &state.config.server.public_url).await?;
     let (token, password) = (form.field("token"), Secret::new(form.field("password").to_owned()));
@@ -269,7 +269,7 @@ pub(crate) async fn forgot_page(_public: Public) -> Response {
         (status = 403, description = "Sent by another site's page"),
     ),
 )]
-pub(crate) async fn forgot(public: Public, at: At, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn forgot(public: Public, at: AtDoor, request: Request) -> Result<Response, Problem> {
     let form = Form::read(request, &public.state.config.server.public_url).await?;
     public.state.accounts.forgot_password(form.field("email"), at.0).await?;
     Ok(go_to("/login?notice=forgot"))
