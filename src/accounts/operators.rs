@@ -205,7 +205,8 @@ impl Accounts {
             actor.principal.cover(&powers_of(old, &self.roles, live))?;
         }
         let mut beside = Vec::new();
-        if user.login_method != old.login_method {
+        let is_blocked_now = user.login_blocked && !old.login_blocked;
+        if is_blocked_now || (user.login_method, &user.sso_id) != (old.login_method, &old.sso_id) {
             user.end_sessions()?;
         }
         if user.email != old.email {

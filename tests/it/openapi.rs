@@ -15,7 +15,8 @@ fn every_documented_operation_answers() {
         ("s/segments/all.rhai", segment("true")),
         ("s/system.toml", "name = \"S\"\n".to_owned()),
     ];
-    let server = Server::with(&files).start();
+    let sso = "[sso]\nissuer = \"http://127.0.0.1:9\"\n";
+    let server = Server::with(&files).config(sso).env("ROLLCALL_SSO_SECRET", "secret").start();
     let system = server.system("s");
     let uploads = system.admin("integrations/upload/imports");
     let upload = system.client.request(Method::POST, &uploads).header("content-type", "text/csv").body("email,Seats\n");
@@ -98,6 +99,7 @@ fn fill(path: &str, operation: &Value, item: &Value, import: &str, request: &str
             "actions" => "inactive",
             "clients" => "ci",
             "access-requests" => request,
+            "sessions" => "0123456789abcdef",
             other => panic!("{path}: what stands after `{other}`?"),
         });
         rest = after;

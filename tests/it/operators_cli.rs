@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{ADMIN, CLIENT_ID, CLIENT_SECRET, Server, operators_setup, user};
 
 fn both(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    String::from_utf8_lossy(&output.stdout).into_owned() + &*String::from_utf8_lossy(&output.stderr)
 }
 
 /// Runs a command against the server; its stdout.
