@@ -1,5 +1,6 @@
-//! Operators at the door: logging in and out, links, sessions, second factors, and those who guess.
+//! Operators at the door: logging in and out, links, sessions, second factors, what becomes of them, and those who guess.
 
+mod accounts;
 mod forms;
 mod guessing;
 mod links;
