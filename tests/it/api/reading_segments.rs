@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, System, crm, integration, segment, shared};
 
-const SCRIPT: &str = "let n = 0; for x in 0..3 { n += x; } crm.Seats > n";
+const SCRIPT: &str = "let n = 0; while n < crm.Seats && n < 4 { n += 1; } n == 4";
 
 fn system() -> System<'static> {
     let system = shared().add_system(&[
