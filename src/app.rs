@@ -1,7 +1,7 @@
 //! The composition root: opens the store, loads the rules, builds the state, starts everything, and ends it again.
 //!
 //! Owns the order of things and nothing else. Starting: listener, store, secret key and accounts, rules, first run. Stopping:
-//! no new connections, answers for what was taken, the call log, a last checkpoint.
+//! no new connections, answers for what was taken, the import's present batch, the call log, a last checkpoint.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -13,18 +13,22 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::accounts::{Accounts, FirstRun};
+use crate::accounts::{Accounts, FirstRun, Recovered, Secret};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions, RecordWrite};
+use crate::filters::Filters;
 use crate::http::{AppState, Services};
 use crate::intake::calls::CallLog;
+use crate::intake::imports::{Imports, ImportsOptions};
 use crate::model::SystemId;
 use crate::ruleset::{Files, Following, LastGood, LiveRules, NothingToServe, RuleSet, RulesOptions, RulesService};
 use crate::segments::Segment;
 use crate::store::{self, Options, Store, Table};
 use crate::telemetry;
 
+/// How often what has been kept long enough is dropped: audit entries, decided requests.
+const TIDY: Duration = Duration::from_secs(3600);
 /// How often the call log is written behind the calls, and metrics are tidied up.
 const UPKEEP: Duration = Duration::from_secs(15);
 
@@ -51,12 +55,35 @@ pub fn serve(config: Config) -> anyhow::Result<()> {
     served
 }
 
+/// Makes an account an Admin's again, while the server is stopped: see [`Accounts::recover_admin`].
+///
+/// # Errors
+/// Whatever is in the way, in words for the person who asks: a running server first of all.
+pub fn recover_admin(config: Config, name: Option<&str>, password: Option<&Secret>) -> anyhow::Result<Recovered> {
+    if !config.storage.path.is_dir() {
+        let folder = config.storage.path.display();
+        anyhow::bail!(
+            "there is no store in `{folder}` (`storage.path`): start the server once, which makes the first Admin"
+        );
+    }
+    let Parts { config, clock, engine, .. } = Parts::open(config, Clock::system())?;
+    let env = |name: &str| std::env::var(name).ok();
+    let opened = Accounts::open(Arc::new(engine.clone()), &config, clock, &env);
+    let recovered = opened.map_err(anyhow::Error::from).and_then(|(accounts, bootstrap)| match bootstrap {
+        Some(_) => Err(anyhow::anyhow!("the store is empty: start the server once, which makes the first Admin")),
+        None => Ok(accounts.recover_admin(name, password)?),
+    });
+    engine.stop();
+    recovered
+}
+
 /// What is opened before anything is served.
 struct Parts {
     config: Config,
     clock: Clock,
     engine: Engine,
     calls: Arc<CallLog>,
+    filters: Arc<Filters>,
 }
 
 impl Parts {
@@ -66,12 +93,13 @@ impl Parts {
         crate::memory::give_back();
         let calls = Arc::new(CallLog::default());
         calls.restore(engine.store().records(Table::Calls)?);
-        Ok(Self { config, clock, engine, calls })
+        let filters = Arc::new(Filters::open(engine.clone(), clock.clone())?);
+        Ok(Self { config, clock, engine, calls, filters })
     }
 }
 
 async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> anyhow::Result<()> {
-    let Parts { mut config, clock, engine, calls } = parts;
+    let Parts { mut config, clock, engine, calls, filters } = parts;
     let address = listener.local_addr().context("reading the address listened on")?;
     config.server.public_url = config.server.public_url_at(address);
     let mut stop = Stop::new()?;
@@ -79,18 +107,30 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
         let (config, clock, engine) = (config.clone(), clock.clone(), engine.clone());
         tokio::task::spawn_blocking(move || open_rules(&config, &clock, &engine)).await?
     };
-    let (accounts, rules) = opened?;
+    let (accounts, rules, imports) = opened?;
     reload_on_hangup(Arc::clone(&rules))?;
     keep_up(engine.clone(), Arc::clone(&calls), metrics.clone());
-    let services = Services { config: Arc::new(config), engine, rules, accounts, clock, calls, metrics };
+    tidy_up(Arc::clone(&accounts));
+    let config = Arc::new(config);
+    let services =
+        Services { config, engine, rules, filters, accounts, clock, calls, imports: Arc::clone(&imports), metrics };
     tracing::info!(address = %address, url = services.config.server.public_url, "listening");
-    let router = crate::http::router(AppState::new(services));
-    crate::http::serve(listener, router, async move { stop.asked().await }).await?;
-    Ok(())
+    let state = AppState::new(services);
+    let router = crate::http::router(state.clone());
+    let stopped = async move {
+        stop.asked().await;
+        state.stop();
+    };
+    let served = crate::http::serve(listener, router, stopped).await;
+    tokio::task::spawn_blocking(move || imports.stop()).await?;
+    Ok(served?)
 }
 
-/// Opens accounts and rules, and on an empty store makes the first client and the first operator.
-fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result<(Arc<Accounts>, Arc<RulesService>)> {
+/// What is opened once the store is.
+type Opened = (Arc<Accounts>, Arc<RulesService>, Arc<Imports>);
+
+/// Opens accounts and rules, on an empty store makes the first client and the first operator, and takes up imports.
+fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result<Opened> {
     let env = |name: &str| std::env::var(name).ok();
     let (accounts, bootstrap) = Accounts::open(Arc::new(engine.clone()), config, clock.clone(), &env)?;
     let options = RulesOptions { watch: true, read_only: config.rules.read_only, script_us: config.limits.script_us };
@@ -101,7 +141,13 @@ fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result
     if let Some(bootstrap) = bootstrap {
         tell_first_run(&bootstrap.finish(&rules.live())?);
     }
-    Ok((accounts, rules))
+    let options = ImportsOptions {
+        folder: config.storage.path.join("imports"),
+        string_bytes: config.limits.string_bytes,
+        min_free_mib: config.storage.min_free_mib,
+    };
+    let imports = Imports::open(options, engine.clone(), Arc::clone(&rules), clock.clone())?;
+    Ok((accounts, rules, imports))
 }
 
 /// The start's error when there is nothing to serve: every mistake, each on its line with file and place.
@@ -223,6 +269,20 @@ fn keep_up(engine: Engine, calls: Arc<CallLog>, metrics: PrometheusHandle) {
                 && let Err(error) = engine.write_records(records).await
             {
                 tracing::warn!(%error, "the call log could not be written");
+            }
+        }
+    });
+}
+
+/// Drops what accounts have kept long enough, now and then.
+fn tidy_up(accounts: Arc<Accounts>) {
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(TIDY);
+        loop {
+            tick.tick().await;
+            let accounts = Arc::clone(&accounts);
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || accounts.tidy()).await {
+                tracing::warn!(%error, "old audit entries and requests could not be dropped");
             }
         }
     });

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod filters;
 pub mod http;
 pub mod intake;
 pub mod memory;

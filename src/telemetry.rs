@@ -145,6 +145,8 @@ const CATALOGUE: &[(Kind, &str, Unit, &str)] = &[
         Unit::Count,
         "Samples in which a segment's index and its script disagreed, by system: must stay 0",
     ),
+    (Kind::Counter, "rollcall_import_rows_total", Unit::Count, "Rows of CSV imports made durable"),
+    (Kind::Counter, "rollcall_imports_total", Unit::Count, "CSV imports that have ended, by outcome"),
     (Kind::Counter, "rollcall_rule_failures_total", Unit::Count, "Judgements at which a rule failed, by system"),
     (
         Kind::Counter,

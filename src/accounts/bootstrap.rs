@@ -11,14 +11,18 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::audit::{Act, ActorKind, By};
 use super::clients::Client;
+use super::directory::UserChange;
+use super::drafts::is_address;
 use super::first_run::{AdminNote, ClientNote, Example, first_run_text};
 use super::keys::ServerKey;
 use super::passwords::{PasswordError, PasswordHash};
-use super::secret::Secret;
+use super::secret::{NoRandomness, Secret};
 use super::users::{OneTimeToken, Start, UserRecord, first_admin, username_of};
 use super::vault::{Change, put};
 use super::{Accounts, AccountsError, KEY_CHECK, private_file};
+use crate::engine::WriteError;
 use crate::model::{BuiltInRole, Timestamp};
 use crate::ruleset::LiveRules;
 use crate::store::Table;
@@ -112,19 +116,12 @@ fn both(
     }
 }
 
-/// Whether a text can be an address: one `@` with something on both sides, nothing that a mail header or list splits at.
-fn is_address(text: &str) -> bool {
-    let sides = text.split_once('@');
-    text.len() <= 254
-        && sides.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'))
-        && !text.chars().any(|c| c.is_control() || c.is_whitespace() || ",;<>\"".contains(c))
-}
-
 /// A first start under way: everything is made, nothing is stored yet. Call [`Bootstrap::finish`].
 #[must_use = "until it is finished, nothing of the first start is stored"]
 pub struct Bootstrap {
     accounts: Arc<Accounts>,
     first_client: Arc<Client>,
+    first_admin: Arc<UserRecord>,
     client: ClientNote,
     admin: AdminNote,
     changes: Vec<Change>,
@@ -169,6 +166,7 @@ impl Bootstrap {
         let client = Arc::new(Client {
             secret_hash: accounts.clients.hash(&client_secret),
             id: client_id,
+            description: "Made at the first start".to_owned(),
             role: BuiltInRole::Admin.name().to_owned(),
             systems: None,
             enabled: true,
@@ -180,10 +178,13 @@ impl Bootstrap {
             put(Table::Clients, &client.id, &client)?,
             put(Table::Users, &user.username, &user)?,
             put(Table::Server, KEY_CHECK, &accounts.key.check())?,
+            noted(accounts, Act::new("client.create", format!("clients/{}", client.id)).after(client.for_audit()))?,
+            noted(accounts, Act::new("user.create", format!("users/{}", user.username)).after(user.for_audit()))?,
         ];
         Ok(Self {
             accounts: Arc::clone(accounts),
             first_client: client,
+            first_admin: Arc::new(user),
             client: client_note,
             admin,
             changes,
@@ -209,9 +210,24 @@ impl Bootstrap {
         }
         self.accounts.vault.write(self.changes)?;
         self.accounts.clients.set(&self.first_client);
+        self.accounts.users.apply([UserChange::Put(self.first_admin)]);
         tracing::info!("first start: made the Admin client and the Admin operator");
         Ok(FirstRun { text, file })
     }
+}
+
+/// The token of an activation link that is handed over here and now, and what is kept of it.
+pub(super) fn activation(key: &ServerKey, now: Timestamp) -> Result<(Secret, OneTimeToken), NoRandomness> {
+    let token = Secret::random("rca_")?;
+    let until = Timestamp::from_millis(now.as_millis().saturating_add(ACTIVATION_MS));
+    let kept = OneTimeToken { hash: key.derive("activation token", &[token.reveal()]), until };
+    Ok((token, kept))
+}
+
+/// What the first start puts down in the audit.
+fn noted(accounts: &Accounts, act: Act) -> Result<Change, WriteError> {
+    let by = By { kind: ActorKind::Command, name: "bootstrap".to_owned(), address: None };
+    accounts.audit.record(&by, act, accounts.clock.now())
 }
 
 fn make_admin(
@@ -224,9 +240,7 @@ fn make_admin(
         let user = first_admin(username_of(&email), email, Start::Active(password), now);
         return Ok((user, AdminNote::FromEnvironment));
     }
-    let token = Secret::random("rca_")?;
-    let until = Timestamp::from_millis(now.as_millis().saturating_add(ACTIVATION_MS));
-    let kept = OneTimeToken { hash: key.derive("activation token", &[token.reveal()]), until };
+    let (token, kept) = activation(key, now)?;
     let user = first_admin(MADE_NAME.to_owned(), MADE_EMAIL.to_owned(), Start::Invited(kept), now);
     Ok((user, AdminNote::Invited(MADE_NAME.to_owned(), token)))
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::keys::{KEY_BYTES, MacKey, ServerKey};
 use super::roles::Roles;
@@ -30,6 +31,9 @@ pub struct Client {
     pub id: String,
     /// The keyed hash of its secret.
     pub secret_hash: [u8; 32],
+    /// What it is for, in its makers' words.
+    #[serde(default)]
+    pub description: String,
     /// Its role's name.
     pub role: String,
     /// The systems in which it may act; `None`: all, later ones too.
@@ -52,6 +56,18 @@ impl fmt::Debug for Client {
             .field("enabled", &self.enabled)
             .field("generation", &self.generation)
             .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// What the audit keeps of it: all but its secret.
+    pub(super) fn for_audit(&self) -> Value {
+        json!({
+            "description": self.description,
+            "role": self.role,
+            "systems": self.systems,
+            "enabled": self.enabled,
+        })
     }
 }
 
@@ -84,6 +100,13 @@ impl Clients {
 
     pub(super) fn get(&self, id: &str) -> Option<Arc<Client>> {
         self.live.load().get(id).cloned()
+    }
+
+    /// All of them, by id.
+    pub(super) fn all(&self) -> Vec<Arc<Client>> {
+        let mut clients: Vec<_> = self.live.load().values().cloned().collect();
+        clients.sort_by(|one, other| one.id.cmp(&other.id));
+        clients
     }
 
     /// The enabled client with this id and secret.

@@ -10,15 +10,27 @@
 //!   when the call that ends it returns, no later [`Accounts::authenticate`] answers it.
 //! - Memory never says more than the store: a change counts when it is durable. Revocation alone counts before.
 
+mod access;
+mod access_requests;
+mod audit;
 mod bootstrap;
 mod browser_keys;
+mod client_changes;
 mod clients;
+mod directory;
+mod drafts;
+mod fault;
 mod first_run;
+mod grants;
 mod integration_tokens;
+mod invitations;
 mod keys;
+mod mail;
+mod operators;
 mod passwords;
 mod principal;
 mod private_file;
+mod recovery;
 mod revoked;
 mod roles;
 mod rotations;
@@ -35,22 +47,38 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde_json::json;
 
+pub use access::{DataAccessDraft, DataAccessView, systems_of, view};
+pub use access_requests::{AccessRequest, AccessRequestError, RequestStatus};
+pub use audit::{Act, Actor, ActorKind, AuditEntry, AuditFilter, AuditPage, By};
 pub use bootstrap::{Bootstrap, BootstrapError, FirstRun};
 pub use browser_keys::BrowserKeys;
+pub use client_changes::{ClientDraft, ClientError};
 pub use clients::Client;
+pub use drafts::UserDraft;
+pub use fault::Fault;
 pub use first_run::{AdminNote, ClientNote, Example, first_run_text};
+pub use grants::{Lack, Sight};
+pub use invitations::{InvitationOutcome, Invited, Invitee, Offer};
 pub use keys::{KEY_VARIABLE, KeyError, KeySource, NoKey, ServerKey};
+pub use mail::{Letter, LetterKind, letter};
+pub use operators::{BulkOutcome, UserAction, UserError};
 pub use passwords::{PasswordError, PasswordHash};
-pub use principal::Principal;
-pub use roles::{PermissionSet, Roles};
+pub use principal::{Asker, Principal};
+pub use recovery::{Recovered, RecoveryError};
+pub use roles::{PermissionSet, Role, Roles};
 pub use secret::{NoRandomness, Secret};
 pub use tokens::{IssuedToken, TokenError};
-pub use users::{DataAccess, LoginMethod, OneTimeToken, PasswordNotSetReason, UserRecord, UserRoles, UserStatus};
+pub use users::{
+    DataAccess, LoginMethod, OneTimeToken, PasswordNotSetReason, StatusConflict, UserRecord, UserRoles, UserStatus,
+};
 pub use vault::{Change, RecordError, StoredRecord, Vault};
 
+use self::audit::Audit;
 use self::browser_keys::BrowserKeyring;
 use self::clients::Clients;
+use self::directory::{Directory, UserChange};
 use self::integration_tokens::IntegrationTokens;
 use self::revoked::RevokedTokens;
 use self::rotations::{Rotations, integration_name};
@@ -59,7 +87,7 @@ use self::verified::VerifiedTokens;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::WriteError;
-use crate::model::{IntegrationId, SystemId, Timestamp};
+use crate::model::{EndUserId, IntegrationId, SystemId, Timestamp};
 use crate::ruleset::LiveRules;
 use crate::store::Table;
 
@@ -78,8 +106,8 @@ pub enum AccountsError {
     /// A stored record can't be read.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The first start's records can't be written.
-    #[error("the first start's records can't be written: {0}")]
+    /// Records can't be written.
+    #[error("records of accounts can't be written: {0}")]
     Write(#[from] WriteError),
     /// The first start's note can't be written.
     #[error("the first start's credentials can't be written to `{}`: {reason}; nothing was stored", path.display())]
@@ -94,20 +122,6 @@ pub enum AccountsError {
     NoRandomness(#[from] NoRandomness),
 }
 
-/// Why a client is not changed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ClientError {
-    /// There is no such client.
-    #[error("there is no client `{0}`")]
-    Unknown(String),
-    /// The change can't be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// There is nothing to make a secret of.
-    #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
-}
-
 /// Everything about who may ask what, live.
 pub struct Accounts {
     key: ServerKey,
@@ -117,12 +131,14 @@ pub struct Accounts {
     public_url: String,
     roles: Roles,
     clients: Clients,
+    users: Directory,
     tokens: AccessTokens,
     verified: VerifiedTokens,
     revoked: RevokedTokens,
     rotations: Arc<Rotations>,
     integration_tokens: IntegrationTokens,
     browser_keys: BrowserKeyring,
+    audit: Audit,
     /// Held from reading what is to be changed until the change counts.
     changing: Mutex<()>,
 }
@@ -149,12 +165,14 @@ impl Accounts {
         let rotations = Arc::new(Rotations::load(&*vault)?);
         let accounts = Arc::new(Self {
             clients: Clients::load(&key, &*vault, &roles)?,
+            users: Directory::load(&*vault)?,
             tokens: AccessTokens::new(&key, &config.server.public_url)?,
             verified: VerifiedTokens::new(),
             revoked: RevokedTokens::load(&*vault)?,
             integration_tokens: IntegrationTokens::new(&key, Arc::clone(&rotations)),
             browser_keys: BrowserKeyring::new(&key, Arc::clone(&rotations)),
             rotations,
+            audit: Audit::new(config.audit.keep_days),
             public_url: config.server.public_url.clone(),
             changing: Mutex::new(()),
             key,
@@ -210,8 +228,7 @@ impl Accounts {
             return None;
         }
         let permissions = self.role_permissions(&client).intersection(token.scope);
-        let principal =
-            Arc::new(Principal::new(client.id.clone(), client.role.clone(), permissions, client.systems.clone()));
+        let principal = Arc::new(Principal::of_client(&client, permissions));
         self.verified.insert(access_token, epoch, token.lifetime, Arc::clone(&principal), now);
         Some(principal)
     }
@@ -235,35 +252,6 @@ impl Accounts {
         .await
     }
 
-    /// Enables or disables a client. Disabling ends its access tokens, for good.
-    ///
-    /// # Errors
-    /// [`ClientError`]: unknown client; the change can't be written.
-    pub async fn set_client_enabled(self: &Arc<Self>, client_id: &str, enabled: bool) -> Result<(), ClientError> {
-        self.change_client(client_id, move |client| {
-            client.enabled = enabled;
-            if !enabled {
-                client.generation = client.generation.saturating_add(1);
-            }
-        })
-        .await
-    }
-
-    /// Gives a client a new secret, and answers it, this once. Its old secret and access tokens end.
-    ///
-    /// # Errors
-    /// [`ClientError`]: unknown client; the change can't be written.
-    pub async fn rotate_client_secret(self: &Arc<Self>, client_id: &str) -> Result<Secret, ClientError> {
-        let secret = Secret::random("rcs_")?;
-        let hash = self.clients.hash(&secret);
-        self.change_client(client_id, move |client| {
-            client.secret_hash = hash;
-            client.generation = client.generation.saturating_add(1);
-        })
-        .await?;
-        Ok(secret)
-    }
-
     /// The newest integration token of an integration.
     #[must_use]
     pub fn integration_token(&self, system: &SystemId, integration: &IntegrationId) -> String {
@@ -277,12 +265,19 @@ impl Accounts {
     /// [`WriteError`]: nothing has changed.
     pub async fn rotate_integration_token(
         self: &Arc<Self>,
+        actor: Actor,
         system: &SystemId,
         integration: &IntegrationId,
         grace_hours: u32,
     ) -> Result<(), WriteError> {
-        let name = integration_name(system, integration);
-        self.blocking(move |accounts| accounts.raise(&name, grace_hours)).await
+        let (system, integration) = (system.clone(), integration.clone());
+        self.blocking(move |accounts| {
+            let object = format!("systems/{system}/integrations/{integration}");
+            let act = Act::new("integration.rotate_token", object).after(json!({ "grace_hours": grace_hours }));
+            let entry = accounts.audited(&actor, act)?;
+            accounts.raise(&integration_name(&system, &integration), grace_hours, Some(entry))
+        })
+        .await
     }
 
     /// Ends every token of an integration that was deleted, so that none works if one of that name comes to be. Blocks.
@@ -290,7 +285,7 @@ impl Accounts {
     /// # Errors
     /// [`WriteError`]: nothing has changed.
     pub fn retire(&self, system: &SystemId, integration: &IntegrationId) -> Result<(), WriteError> {
-        self.raise(&integration_name(system, integration), 0)
+        self.raise(&integration_name(system, integration), 0, None)
     }
 
     /// The enabled `api` integration that an integration token belongs to.
@@ -310,9 +305,19 @@ impl Accounts {
     ///
     /// # Errors
     /// [`WriteError`]: nothing has changed.
-    pub async fn rotate_browser_keys(self: &Arc<Self>, system: &SystemId, grace_hours: u32) -> Result<(), WriteError> {
+    pub async fn rotate_browser_keys(
+        self: &Arc<Self>,
+        actor: Actor,
+        system: &SystemId,
+        grace_hours: u32,
+    ) -> Result<(), WriteError> {
         let system = system.clone();
-        self.blocking(move |accounts| accounts.raise(system.as_str(), grace_hours)).await
+        self.blocking(move |accounts| {
+            let act = Act::new("browser.rotate_keys", format!("systems/{system}/browser"));
+            let entry = accounts.audited(&actor, act.after(json!({ "grace_hours": grace_hours })))?;
+            accounts.raise(system.as_str(), grace_hours, Some(entry))
+        })
+        .await
     }
 
     /// Ends the browser keys of a system that is gone, so that none works if one of that name comes to be. Blocks.
@@ -320,7 +325,7 @@ impl Accounts {
     /// # Errors
     /// [`WriteError`]: nothing has changed.
     pub fn retire_browser_keys(&self, system: &SystemId) -> Result<(), WriteError> {
-        self.raise(system.as_str(), 0)
+        self.raise(system.as_str(), 0, None)
     }
 
     /// Whether this is a publishable key of the system, with which a page may ask for segments.
@@ -335,38 +340,137 @@ impl Accounts {
         self.browser_keys.vouches(system, id, id_hash, self.clock.now())
     }
 
+    /// The record that puts down what is done now; to be written with the change that it tells of.
+    ///
+    /// # Errors
+    /// [`WriteError`] when it can't be made.
+    pub fn audited(&self, actor: &Actor, act: Act) -> Result<Change, WriteError> {
+        self.audit.record(&By::from(actor), act, self.clock.now())
+    }
+
+    /// Puts down what was done just now by a change that is no record, such as of a file. What can't be written is
+    /// logged: the change itself stands.
+    pub async fn note(self: &Arc<Self>, actor: &Actor, act: Act) {
+        let entry = self.audited(actor, act);
+        let written = self.blocking(move |accounts| accounts.vault.write(vec![entry?])).await;
+        if let Err(error) = written {
+            tracing::error!(%error, actor = actor.name(), "what was just done is missing in the audit");
+        }
+    }
+
+    /// At most `limit` entries of the audit that pass the filter, newest first, from behind the key `after` on. `None` when
+    /// `after` is no key. Blocks.
+    ///
+    /// # Errors
+    /// [`RecordError`] when they can't be read.
+    pub fn audit_page(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<AuditPage>, RecordError> {
+        self.audit.page(&*self.vault, filter, after, limit)
+    }
+
+    /// What stands for an end user in the audit: nobody reads the identifier out of it.
+    #[must_use]
+    pub fn end_user_hash(&self, system: &SystemId, id: &EndUserId) -> String {
+        hex::encode(self.key.derive("end users in the audit", &[system.as_str(), id.as_str()]))
+    }
+
+    /// Drops what has been kept long enough: entries of the audit, decided requests, revocations. Blocks.
+    ///
+    /// # Errors
+    /// [`AccountsError`] when it can't be read or written; the next time tries again.
+    pub fn tidy(&self) -> Result<(), AccountsError> {
+        self.purge_revoked();
+        let requests = self.old_requests()?;
+        if !requests.is_empty() {
+            self.vault.write(requests)?;
+        }
+        loop {
+            let expired = self.audit.expired(&*self.vault, self.clock.now())?;
+            if expired.is_empty() {
+                return Ok(());
+            }
+            self.vault.write(expired)?;
+        }
+    }
+
+    /// An operator in a session, as accounts and rules are now.
+    #[must_use]
+    pub fn user_principal(&self, user: &UserRecord, session: [u8; 32], live: &LiveRules) -> Principal {
+        Principal::of_user(user, session, &self.roles, live)
+    }
+
+    /// Every role.
+    #[must_use]
+    pub fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    /// The operator of this username.
+    #[must_use]
+    pub fn user(&self, username: &str) -> Option<Arc<UserRecord>> {
+        self.users.get(username)
+    }
+
+    /// The operator that a username or an e-mail address means, whatever its case: what is typed at log-in.
+    #[must_use]
+    pub fn find_user(&self, name: &str) -> Option<Arc<UserRecord>> {
+        self.users.find(name)
+    }
+
+    /// The operator of this name at the identity provider.
+    #[must_use]
+    pub fn find_sso_user(&self, sso_id: &str) -> Option<Arc<UserRecord>> {
+        self.users.find_sso(sso_id)
+    }
+
+    /// Changes an operator's record, and writes it with what `change` answers beside it, in one commit. Blocks.
+    ///
+    /// # Errors
+    /// What `change` answers (nothing has changed then), or [`WriteError`]. `Ok(None)`: there is no such operator.
+    pub fn change_user<E: From<WriteError>>(
+        &self,
+        username: &str,
+        change: impl FnOnce(&mut UserRecord) -> Result<Vec<Change>, E>,
+    ) -> Result<Option<Arc<UserRecord>>, E> {
+        let _changing = self.changing.lock();
+        let Some(user) = self.users.get(username) else { return Ok(None) };
+        let mut user = UserRecord::clone(&user);
+        let beside = change(&mut user)?;
+        let user = Arc::new(user);
+        self.commit_users(vec![UserChange::Put(Arc::clone(&user))], beside)?;
+        Ok(Some(user))
+    }
+
+    /// Writes changes of operators and what belongs to them in one commit; memory follows. The caller holds `changing`.
+    fn commit_users(&self, users: Vec<UserChange>, beside: Vec<Change>) -> Result<(), WriteError> {
+        let record = |change: &UserChange| match change {
+            UserChange::Put(user) => vault::put(Table::Users, &user.username, &**user),
+            UserChange::Gone(username) => Ok((Table::Users, username.as_bytes().to_vec(), None)),
+        };
+        let mut changes = users.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+        changes.extend(beside);
+        self.vault.write(changes)?;
+        self.users.apply(users);
+        Ok(())
+    }
+
     fn role_permissions(&self, client: &Client) -> PermissionSet {
         self.roles.permissions(&client.role).unwrap_or(PermissionSet::NONE)
     }
 
-    fn raise(&self, name: &str, grace_hours: u32) -> Result<(), WriteError> {
+    fn raise(&self, name: &str, grace_hours: u32, beside: Option<Change>) -> Result<(), WriteError> {
         let _changing = self.changing.lock();
         let now = self.clock.now();
         let grace_ms = i64::from(grace_hours) * 3_600_000;
         let until = (grace_hours > 0).then(|| Timestamp::from_millis(now.as_millis().saturating_add(grace_ms)));
         let (rotation, change) = self.rotations.raise(name, until, now)?;
-        self.vault.write(vec![change])?;
+        self.vault.write(std::iter::once(change).chain(beside).collect())?;
         self.rotations.set(name, &rotation);
         Ok(())
-    }
-
-    async fn change_client(
-        self: &Arc<Self>,
-        id: &str,
-        change: impl FnOnce(&mut Client) + Send + 'static,
-    ) -> Result<(), ClientError> {
-        let id = id.to_owned();
-        self.blocking(move |accounts| {
-            let _changing = accounts.changing.lock();
-            let Some(client) = accounts.clients.get(&id) else { return Err(ClientError::Unknown(id)) };
-            let mut client = Client::clone(&client);
-            change(&mut client);
-            accounts.vault.write(vec![vault::put(Table::Clients, &id, &client)?])?;
-            accounts.clients.set(&Arc::new(client));
-            accounts.verified.forget_all();
-            Ok(())
-        })
-        .await
     }
 
     fn purge_revoked(&self) {

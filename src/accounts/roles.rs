@@ -3,7 +3,6 @@
 //! Owns the built-in roles and those of `[[roles]]`. Knows nothing of who holds them. Invariant: a name that is no role
 //! grants nothing; a built-in role can't be redefined.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use crate::config;
@@ -33,6 +32,11 @@ impl PermissionSet {
     pub fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
+    /// The permissions that are in either.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
     /// Those in it, in the order in which scopes are shown.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
         Permission::ALL.iter().copied().filter(move |permission| self.contains(*permission))
@@ -56,25 +60,53 @@ impl fmt::Debug for PermissionSet {
     }
 }
 
+/// One role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// What it grants.
+    pub permissions: PermissionSet,
+    /// Whether it is always there.
+    pub built_in: bool,
+}
+
 /// Every role there is.
 #[derive(Debug, Clone)]
-pub struct Roles(HashMap<String, PermissionSet>);
+pub struct Roles(Vec<Role>);
 
 impl Roles {
-    /// The built-in roles and the configured ones.
+    /// The built-in roles, then the configured ones as they were written. A built-in name stays what it is.
     #[must_use]
     pub fn new(configured: &[config::Role]) -> Self {
-        let configured = configured.iter().map(|role| (role.name.clone(), role.permissions.iter().copied().collect()));
         let built_in = BuiltInRole::ALL.iter().map(|role| {
             let granted = Permission::ALL.iter().copied().filter(|permission| role.grants(*permission));
-            (role.name().to_owned(), granted.collect())
+            Role { name: role.name().to_owned(), permissions: granted.collect(), built_in: true }
         });
-        Self(configured.chain(built_in).collect())
+        let configured = configured.iter().map(|role| Role {
+            name: role.name.clone(),
+            permissions: role.permissions.iter().copied().collect(),
+            built_in: false,
+        });
+        Self(built_in.chain(configured).collect())
     }
     /// What a role grants; `None` when there is no such role.
     #[must_use]
     pub fn permissions(&self, role: &str) -> Option<PermissionSet> {
-        self.0.get(role).copied()
+        self.0.iter().find(|known| known.name == role).map(|role| role.permissions)
+    }
+    /// Every role.
+    pub fn iter(&self) -> impl Iterator<Item = &Role> {
+        self.0.iter()
+    }
+    /// What to say of a name that is no role.
+    pub(super) fn unknown(&self, name: &str) -> String {
+        let known: Vec<_> = self.0.iter().map(|role| format!("`{}`", role.name)).collect();
+        let known = known.join(", ");
+        if name.is_empty() {
+            return format!("a role is needed, one of {known}");
+        }
+        format!("there is no role `{name}`; there are {known}")
     }
 }
 

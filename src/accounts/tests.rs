@@ -1,5 +1,7 @@
 //! The room as a whole: tokens from request to end, and first starts.
 
+mod operators;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -75,6 +77,7 @@ impl House {
             let client = Client {
                 id: id.to_owned(),
                 secret_hash: key.mac_key("client secrets").tag(b"secret"),
+                description: String::new(),
                 role: role.to_owned(),
                 systems,
                 enabled: true,
@@ -99,6 +102,12 @@ impl House {
     fn user(&self, name: &str) -> UserRecord {
         vault::read_one(&*self.vault, Table::Users, name).unwrap().unwrap()
     }
+}
+
+/// An actor who may do everything.
+pub(super) fn admin() -> Actor {
+    let everything = Permission::ALL.iter().copied().collect();
+    Actor { principal: Arc::new(Principal::client_for_tests("root", everything, None)), address: None }
 }
 
 fn token(accounts: &Accounts, client: &str) -> String {
@@ -143,7 +152,7 @@ fn token_permissions(accounts: &Accounts, client: &str) -> String {
 #[tokio::test]
 async fn unknown_disabled_and_wrong_are_one_answer() {
     let (_house, accounts) = House::with_clients("Admin", None);
-    accounts.set_client_enabled("b", false).await.unwrap();
+    accounts.set_client_enabled(admin(), "b".to_owned(), false).await.unwrap();
     for (id, secret) in [("nobody", "secret"), ("a", "Secret"), ("a", ""), ("", ""), ("b", "secret")] {
         assert_eq!(accounts.issue_token(id, secret, None, 60).unwrap_err(), TokenError::InvalidClient, "{id} {secret}");
     }
@@ -178,11 +187,11 @@ async fn disabling_a_client_ends_its_tokens_at_once_and_for_good() {
     assert!(accounts.authenticate(&used).is_some());
     assert!(accounts.verified.get(&used, house.clock.now()).is_some(), "it is kept as verified");
     assert!(accounts.authenticate(&others).is_some());
-    accounts.set_client_enabled("a", false).await.unwrap();
+    accounts.set_client_enabled(admin(), "a".to_owned(), false).await.unwrap();
     assert!(accounts.authenticate(&used).is_none());
     assert!(accounts.authenticate(&unused).is_none());
     assert!(accounts.authenticate(&others).is_some());
-    accounts.set_client_enabled("a", true).await.unwrap();
+    accounts.set_client_enabled(admin(), "a".to_owned(), true).await.unwrap();
     assert!(accounts.authenticate(&used).is_none());
     assert!(accounts.authenticate(&token(&accounts, "a")).is_some());
     let (reopened, _) = house.open().unwrap();
@@ -195,7 +204,7 @@ async fn rotating_a_client_ends_its_secret_and_its_tokens() {
     let (house, accounts) = House::with_clients("Admin", None);
     let old = token(&accounts, "a");
     assert!(accounts.authenticate(&old).is_some());
-    let secret = accounts.rotate_client_secret("a").await.unwrap();
+    let (_, secret) = accounts.rotate_client_secret(admin(), "a".to_owned()).await.unwrap();
     assert!(accounts.authenticate(&old).is_none());
     let (reopened, _) = house.open().unwrap();
     for accounts in [accounts, reopened] {
@@ -212,9 +221,15 @@ async fn a_change_that_can_not_be_written_changes_nothing() {
     let (system, crm) = ("default".parse().unwrap(), "crm".parse().unwrap());
     let integration_token = accounts.integration_token(&system, &crm);
     house.vault.full.store(true, Ordering::SeqCst);
-    assert!(matches!(accounts.rotate_client_secret("a").await, Err(ClientError::Write(WriteError::DiskFull))));
-    assert!(matches!(accounts.set_client_enabled("nobody", true).await, Err(ClientError::Unknown(_))));
-    assert!(accounts.rotate_integration_token(&system, &crm, 0).await.is_err());
+    assert!(matches!(
+        accounts.rotate_client_secret(admin(), "a".to_owned()).await,
+        Err(ClientError::Write(WriteError::DiskFull))
+    ));
+    assert!(matches!(
+        accounts.set_client_enabled(admin(), "nobody".to_owned(), true).await,
+        Err(ClientError::Unknown(_))
+    ));
+    assert!(accounts.rotate_integration_token(admin(), &system, &crm, 0).await.is_err());
     assert!(accounts.authenticate(&token).is_some());
     assert_eq!(accounts.integration_token(&system, &crm), integration_token);
     assert!(accounts.revoke("a", &token).await.is_err());
@@ -259,7 +274,7 @@ async fn rotated_and_retired_integration_tokens_differ_and_last() {
     let (house, accounts) = House::with_clients("Admin", None);
     let (system, crm) = ("default".parse().unwrap(), "crm".parse().unwrap());
     let first = accounts.integration_token(&system, &crm);
-    accounts.rotate_integration_token(&system, &crm, 24).await.unwrap();
+    accounts.rotate_integration_token(admin(), &system, &crm, 24).await.unwrap();
     let second = accounts.integration_token(&system, &crm);
     accounts.retire(&system, &crm).unwrap();
     let third = accounts.integration_token(&system, &crm);

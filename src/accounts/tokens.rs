@@ -225,6 +225,7 @@ mod tests {
         Client {
             id: "c".to_owned(),
             secret_hash: [0; 32],
+            description: String::new(),
             role: "Viewer".to_owned(),
             systems: None,
             enabled: true,

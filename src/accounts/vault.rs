@@ -27,6 +27,11 @@ pub trait Vault: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the store can't be read.
     fn records(&self, table: Table) -> Result<Vec<StoredRecord>, StoreError>;
+    /// The first `most` records of a table whose keys are all of one length, from a key on.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store can't be read.
+    fn records_from(&self, table: Table, from: &[u8], most: usize) -> Result<Vec<StoredRecord>, StoreError>;
     /// Writes all of it, durably, or nothing.
     ///
     /// # Errors
@@ -40,6 +45,9 @@ impl Vault for Engine {
     }
     fn records(&self, table: Table) -> Result<Vec<StoredRecord>, StoreError> {
         self.store().records(table)
+    }
+    fn records_from(&self, table: Table, from: &[u8], most: usize) -> Result<Vec<StoredRecord>, StoreError> {
+        self.store().records_from(table, from, most)
     }
     fn write(&self, changes: Vec<Change>) -> Result<(), WriteError> {
         self.write_records_blocking(changes)
@@ -131,6 +139,12 @@ pub(super) mod memory {
             let tables = self.tables.lock();
             let of_table = tables.iter().filter(|((of, _), _)| *of == table);
             Ok(of_table.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+        }
+        fn records_from(&self, table: Table, from: &[u8], most: usize) -> Result<Vec<StoredRecord>, StoreError> {
+            let mut records = self.records(table)?;
+            records.retain(|(key, _)| key.as_slice() >= from);
+            records.truncate(most);
+            Ok(records)
         }
         fn write(&self, changes: Vec<Change>) -> Result<(), WriteError> {
             if self.full.load(Ordering::SeqCst) {

@@ -127,7 +127,7 @@ mod tests {
     const LIFETIME: fn() -> Lifetime = || Lifetime { start: at(10), end: at(100) };
 
     fn principal(name: &str) -> Arc<Principal> {
-        Arc::new(Principal::new(name.to_owned(), "Viewer".to_owned(), PermissionSet::NONE, None))
+        Arc::new(Principal::client_for_tests(name, PermissionSet::NONE, None))
     }
 
     #[test]

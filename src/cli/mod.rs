@@ -7,11 +7,16 @@
 //! To add a command: a file with `Args` and `run(…) -> anyhow::Result<ExitCode>`, a line in `Command`, and one in
 //! `dispatch`.
 
+mod api;
 pub mod bench;
 mod check;
+mod clients;
 mod completions;
+mod import;
+mod recover;
 mod serve;
 mod token;
+mod users;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -45,8 +50,14 @@ enum Command {
     Serve(serve::Args),
     /// Check the rule files without a server; exit status 1 if anything is wrong in them
     Check(check::Args),
+    /// Upload a CSV file to a running server and follow its import; exit status 1 if anything in it is refused
+    Import(import::Args),
     /// Get an access token from a running server and print it
     Token(token::Args),
+    /// Operators' accounts on a running server; `recover` with the server stopped
+    Users(Box<users::Args>),
+    /// OAuth clients on a running server: the machines that call its API
+    Clients(Box<clients::Args>),
     /// Measure this program on this machine: the whole server over HTTP, its answers checked
     Bench(Box<bench::Args>),
     /// Print completions for a shell
@@ -76,7 +87,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         None => serve::run(cli.serve, file),
         Some(Command::Serve(args)) => serve::run(args, file),
         Some(Command::Check(args)) => check::run(args, file),
+        Some(Command::Import(args)) => import::run(args),
         Some(Command::Token(args)) => token::run(args),
+        Some(Command::Users(args)) => users::run(*args, file),
+        Some(Command::Clients(args)) => clients::run(*args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, &mut Cli::command()),
     }

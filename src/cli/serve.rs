@@ -49,10 +49,6 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode>
 /// is refused above).
 fn without_effect(config: &Config) -> Vec<(&'static str, &'static str)> {
     let mut found = Vec::new();
-    let default = Config::default();
-    if config.audit.keep_days != default.audit.keep_days {
-        found.push(("audit.keep_days", "keeps no audit"));
-    }
     if config.backup.is_some() {
         found.push(("backup", "makes no scheduled backups"));
     }

@@ -16,17 +16,24 @@ const ENDPOINT: &str = "accounts/connect/token";
 /// Longer than any server that is well takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Which server, and who asks: for every command that calls the API.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct Access {
     /// The server's address
     #[arg(long, env = "ROLLCALL_URL", default_value = "http://127.0.0.1:8080")]
-    url: Url,
+    pub(super) url: Url,
     /// The client's id
     #[arg(long, env = "ROLLCALL_CLIENT_ID", value_name = "ID")]
     client_id: Option<String>,
     /// The client's secret; others can see arguments, so rather set the variable
     #[arg(long, env = "ROLLCALL_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
     client_secret: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    access: Access,
     /// Permissions to ask for, separated by spaces [default: all that the client has]
     #[arg(long)]
     scope: Option<String>,
@@ -35,29 +42,43 @@ pub(super) struct Args {
     json: bool,
 }
 
+impl Access {
+    /// An access token: by the client's id and secret, or else the one in `ROLLCALL_TOKEN`.
+    pub(super) fn token(&self) -> anyhow::Result<String> {
+        self.access_token(&self.answer(None)?).map(str::to_owned)
+    }
+
+    /// The token endpoint's answer, or what it would be for the token in `ROLLCALL_TOKEN`.
+    fn answer(&self, scope: Option<&str>) -> anyhow::Result<Value> {
+        let given = |text: &Option<String>| text.clone().filter(|t| !t.is_empty());
+        match (given(&self.client_id), given(&self.client_secret)) {
+            (Some(id), Some(secret)) => ask(&self.url, &id, &secret, scope),
+            (None, None) => match given(&std::env::var("ROLLCALL_TOKEN").ok()) {
+                Some(token) => Ok(json!({"access_token": token, "token_type": "Bearer"})),
+                None => bail!("who asks? Set ROLLCALL_CLIENT_ID and ROLLCALL_CLIENT_SECRET, or ROLLCALL_TOKEN"),
+            },
+            (Some(_), None) => bail!("the client's secret is missing: set ROLLCALL_CLIENT_SECRET"),
+            (None, Some(_)) => bail!("the client's id is missing: set ROLLCALL_CLIENT_ID or --client-id"),
+        }
+    }
+
+    fn access_token<'a>(&self, answer: &'a Value) -> anyhow::Result<&'a str> {
+        let token = answer.get("access_token").and_then(Value::as_str);
+        token.with_context(|| format!("the answer holds no access token: is there a Rollcall server at {}?", self.url))
+    }
+}
+
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let given = |text: Option<String>| text.filter(|t| !t.is_empty());
-    let answer = match (given(args.client_id), given(args.client_secret)) {
-        (Some(id), Some(secret)) => ask(&args.url, &id, &secret, args.scope.as_deref())?,
-        (None, None) => match given(std::env::var("ROLLCALL_TOKEN").ok()) {
-            Some(token) => json!({"access_token": token, "token_type": "Bearer"}),
-            None => bail!("who asks? Set ROLLCALL_CLIENT_ID and ROLLCALL_CLIENT_SECRET, or ROLLCALL_TOKEN"),
-        },
-        (Some(_), None) => bail!("the client's secret is missing: set ROLLCALL_CLIENT_SECRET"),
-        (None, Some(_)) => bail!("the client's id is missing: set ROLLCALL_CLIENT_ID or --client-id"),
-    };
-    let text = match answer.get("access_token").and_then(Value::as_str) {
-        Some(_) if args.json => serde_json::to_string_pretty(&answer)?,
-        Some(token) => token.to_owned(),
-        None => bail!("the answer holds no access token: is there a Rollcall server at {}?", args.url),
-    };
+    let answer = args.access.answer(args.scope.as_deref())?;
+    let token = args.access.access_token(&answer)?;
+    let text = if args.json { serde_json::to_string_pretty(&answer)? } else { token.to_owned() };
     super::print(&format!("{text}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Asks the server for a token by the client-credentials grant.
 fn ask(server: &Url, id: &str, secret: &str, scope: Option<&str>) -> anyhow::Result<Value> {
-    let endpoint = endpoint(server);
+    let endpoint = below(server, ENDPOINT);
     // A redirect would carry the secret to whoever it names.
     let client = Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
     let mut form = vec![("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
@@ -71,18 +92,24 @@ fn ask(server: &Url, id: &str, secret: &str, scope: Option<&str>) -> anyhow::Res
     read(response).with_context(|| format!("{endpoint} gave no token"))
 }
 
-fn endpoint(server: &Url) -> Url {
-    let mut endpoint = server.clone();
-    endpoint.set_path(&format!("{}/{ENDPOINT}", server.path().trim_end_matches('/')));
-    endpoint
+/// A path below the server's address.
+pub(super) fn below(server: &Url, path: &str) -> Url {
+    let mut url = server.clone();
+    url.set_path(&format!("{}/{path}", server.path().trim_end_matches('/')));
+    url
 }
 
-fn read(response: Response) -> anyhow::Result<Value> {
+/// The JSON of a good answer; a refusal in the server's words.
+pub(super) fn read(response: Response) -> anyhow::Result<Value> {
     let status = response.status();
-    let text = response.text().map_err(reqwest::Error::without_url)?;
-    let answer: Option<Value> = serde_json::from_str(&text).ok();
+    judge(status, &response.text().map_err(reqwest::Error::without_url)?)
+}
+
+/// [`read`] for an answer whose text is there.
+pub(super) fn judge(status: StatusCode, text: &str) -> anyhow::Result<Value> {
+    let answer: Option<Value> = serde_json::from_str(text).ok();
     match answer {
-        Some(answer) if status == StatusCode::OK => Ok(answer),
+        Some(answer) if status.is_success() => Ok(answer),
         Some(answer) => bail!("{}", refusal(status, &answer)),
         None => bail!("{status}, and no JSON: is this a Rollcall server?"),
     }
@@ -160,10 +187,10 @@ mod tests {
     #[test]
     fn endpoint_is_below_the_servers_address() {
         for server in ["http://a.example", "http://a.example/", "http://a.example//"] {
-            assert_eq!(endpoint(&server.parse().unwrap()).as_str(), "http://a.example/accounts/connect/token");
+            assert_eq!(below(&server.parse().unwrap(), ENDPOINT).as_str(), "http://a.example/accounts/connect/token");
         }
-        let below = endpoint(&"https://a.example/rollcall/".parse().unwrap());
-        assert_eq!(below.as_str(), "https://a.example/rollcall/accounts/connect/token");
+        let deeper = below(&"https://a.example/rollcall/".parse().unwrap(), ENDPOINT);
+        assert_eq!(deeper.as_str(), "https://a.example/rollcall/accounts/connect/token");
     }
 
     #[test]

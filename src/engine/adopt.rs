@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::IDS;
 use super::column::ROWS;
-use super::live::{Live, Progress};
+use super::live::Live;
 use super::mask::Mask;
+use super::parallel::Progress;
 use super::plan::{MAX_TOLD, Plan};
 use super::snapshot::{Snapshot, SystemData};
 use super::state::Moved;

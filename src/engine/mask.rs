@@ -84,12 +84,6 @@ impl Mask {
         }
     }
 
-    pub(crate) fn clear(&mut self, row: usize) {
-        if let Some(word) = self.0.get_mut(row / 64) {
-            *word &= !(1 << (row % 64));
-        }
-    }
-
     /// The rows in it, rising.
     pub(crate) fn rows(&self) -> impl Iterator<Item = usize> {
         self.0.into_iter().enumerate().flat_map(|(at, mut word)| {

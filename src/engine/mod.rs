@@ -6,28 +6,38 @@
 //!                              checkpoint ◄──┴── changed columns ◄─┘
 //! ```
 //!
-//! - `snapshot` is what readers see: typed columns in chunks, copied on write, behind one `ArcSwap`.
-//! - `writer` is the one thread that changes anything; `plan` decides what, `state` does it.
+//! - `snapshot` is what everyone sees: typed columns in chunks, copied on write, behind one `ArcSwap`; with them, of each
+//!   system, the `live` rules and who is in which segment by them (`members`: one bit for each row and segment).
+//! - `reader` is the one way to ask: in it are `bound` conditions, asked of a chunk by `scan` and `mask` or of one row.
+//! - `writer` is the one thread that changes anything; `plan` decides what, `state` does it and has the row judged.
+//! - `adopt` makes new rules and new days live; `keeper` looks at the clock; `events` tells who entered and left.
 //! - `checkpoint` writes changed columns and loads them.
 //!
 //! Refuses to know of HTTP, of files of rules beyond their types, and of how the store keeps what it is given.
 
 mod adopt;
 mod bound;
+mod buckets;
 mod catalogue;
 mod checkpoint;
 mod column;
+mod distribution;
 mod events;
+mod found;
 mod index;
 mod ints;
+mod judge;
 mod keeper;
 mod live;
 mod mask;
 mod members;
 mod packed;
+mod parallel;
 mod plan;
 mod reader;
+mod renewal;
 mod scan;
+mod script_time;
 mod snapshot;
 mod state;
 mod texts;
@@ -44,14 +54,17 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+pub use distribution::{Buckets, TopTexts};
 pub use events::{Event, Following};
-pub use reader::{Members, Page, Question, Reader, Sight};
+pub use found::{Found, OutOfTime, ScriptFailures};
+pub use reader::{Members, Page, Question, Reader, SegmentChange, Sight};
 pub use snapshot::{EndUser, Snapshot, SystemData};
 pub use writer::{Idempotency, Keep, Mode, Outcome, Record, RecordWrite, Update, WriteError};
 
 use crate::clock::Clock;
 use crate::model::{AttributeId, EndUserId, SystemId};
 use crate::ruleset::RuleSet;
+pub use crate::store::Cause;
 use crate::store::{Store, StoreError, Table};
 use events::EventLog;
 use writer::{Answer, AnswerRecord, Command, IDEMPOTENCY_MILLIS, QUEUE, Shared, Task, Writer, submit};
@@ -180,20 +193,27 @@ impl Engine {
         }
     }
 
-    /// Deletes an end user; false when unknown.
+    /// Deletes an end user, and writes the records `beside` in the same commit; false when unknown: nothing is written then.
     ///
     /// # Errors
     /// [`WriteError`]; the end user is still there then.
-    pub async fn delete(&self, system: SystemId, id: EndUserId) -> Result<bool, WriteError> {
-        self.ask(Task::Delete(system, id)).await.map(|answer| matches!(answer, Answer::Flag(true)))
+    pub async fn delete(&self, system: SystemId, id: EndUserId, beside: Vec<RecordWrite>) -> Result<bool, WriteError> {
+        self.ask(Task::Delete(system, id, beside)).await.map(|answer| matches!(answer, Answer::Flag(true)))
     }
 
-    /// Unsets one attribute of an end user; false when there was nothing to unset.
+    /// Unsets one attribute of an end user, and writes the records `beside` in the same commit; false when there was nothing
+    /// to unset: nothing is written then.
     ///
     /// # Errors
     /// [`WriteError`]; the attribute is still there then.
-    pub async fn unset(&self, system: SystemId, id: EndUserId, attribute: AttributeId) -> Result<bool, WriteError> {
-        self.ask(Task::Unset(system, id, attribute)).await.map(|answer| matches!(answer, Answer::Flag(true)))
+    pub async fn unset(
+        &self,
+        system: SystemId,
+        id: EndUserId,
+        attribute: AttributeId,
+        beside: Vec<RecordWrite>,
+    ) -> Result<bool, WriteError> {
+        self.ask(Task::Unset(system, id, attribute, beside)).await.map(|answer| matches!(answer, Answer::Flag(true)))
     }
 
     /// Writes small records in one commit (`None` removes); durable when this returns.

@@ -114,6 +114,14 @@ impl<'a> Plan<'a> {
         self.ops.push(Op::Record { table, key, value });
     }
 
+    /// The records that belong to a change, if it was one; answers whether it was.
+    pub(crate) fn beside(&mut self, done: bool, records: Vec<RecordWrite>) -> bool {
+        if done {
+            records.into_iter().for_each(|record| self.record(record));
+        }
+        done
+    }
+
     /// An update call. An end user named twice: the later record stands.
     pub(crate) fn update(&mut self, update: &Update) -> Outcome {
         let mut outcome = Outcome { received: update.records.len() as u64, created: 0, updated: 0, unchanged: 0 };

@@ -5,18 +5,21 @@
 //! version of the rules and one day from its beginning to its end, and waits for nobody; rows rise in every list, and an
 //! end user keeps its row for life, so going on after a row neither skips nor repeats who was there throughout.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Engine;
 use super::bound::{Around, Bound};
 use super::catalogue::IDS;
 use super::column::ROWS;
-use super::live::{Live, Progress, bind, in_parallel};
+use super::found::{OutOfTime, Run};
+use super::judge::bind;
+use super::live::Live;
 use super::mask::Mask;
+use super::parallel::{Progress, in_parallel};
 use super::snapshot::{Chunk, EndUser, Snapshot, SystemData, locate};
 use crate::model::{AttributeId, Date, EndUserId, SegmentId, SystemId, Timestamp, Value};
-use crate::predicate::Condition;
+use crate::predicate::{AttributeTest, Condition, Test};
 use crate::ruleset::RuleSet;
 use crate::segments::{Facts, Segment};
 use crate::store::RowNo;
@@ -69,15 +72,6 @@ pub struct Members {
     pub segments: Vec<SegmentId>,
 }
 
-/// How many end users have which value.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Distribution {
-    /// By value: Strings by their text; Numbers and Dates as they are. Unordered.
-    pub values: Vec<(Value, u64)>,
-    /// How many have none.
-    pub none: u64,
-}
-
 /// What other rules would change of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentChange {
@@ -95,6 +89,8 @@ pub struct SegmentChange {
     pub sample_enters: Vec<String>,
     /// Some who would leave.
     pub sample_leaves: Vec<String>,
+    /// For how many end users the other rule failed, of those who were judged by it.
+    pub failures: u64,
 }
 
 impl Engine {
@@ -131,13 +127,19 @@ impl Reader {
         self.live.today
     }
 
+    /// Whether everybody is in sight.
+    #[must_use]
+    pub fn sees_all(&self) -> bool {
+        self.sight.is_none()
+    }
+
     /// The number of the last commit that it sees.
     #[must_use]
     pub fn commit(&self) -> u64 {
         self.snapshot.commit
     }
 
-    fn data(&self) -> &SystemData {
+    pub(super) fn data(&self) -> &SystemData {
         super::adopt::data_of(&self.snapshot, &self.system)
     }
 
@@ -196,6 +198,19 @@ impl Reader {
         Members { known: end_user.is_some(), segments: members.map(|(id, _)| id.clone()).collect() }
     }
 
+    /// How a segment's script fails for an end user (one out of sight has no attributes); `None`: it does not.
+    #[must_use]
+    pub fn failure(&self, id: &EndUserId, segment: &SegmentId) -> Option<String> {
+        let segments = &self.live.rules.segments;
+        let place = segments.place(segment)?;
+        let end_user = self.end_user(id);
+        let members = match &end_user {
+            Some(end_user) => self.live.members.row(end_user.row()).flags(),
+            None => self.live.nobody().to_vec(),
+        };
+        segments.run_script(place, &Seen { reader: self, end_user }, &members, self.live.today).err()
+    }
+
     // ---- questions ----
 
     /// A condition as a question.
@@ -216,16 +231,16 @@ impl Reader {
         }
     }
 
+    /// The question who of those that another finds also fulfils a condition.
+    #[must_use]
+    pub fn narrowed(&self, question: Question, condition: &Condition) -> Question {
+        Question { bound: Bound::All(vec![self.bind(condition), question.bound]), ..question }
+    }
+
     /// How many the question finds.
     #[must_use]
     pub fn count(&self, question: &Question) -> u64 {
-        self.each_chunk(|no, chunk| self.ask(question, no, chunk).count()).into_iter().sum()
-    }
-
-    /// The first that the question finds, of rows after one.
-    #[must_use]
-    pub fn page(&self, question: &Question, after: Option<RowNo>, limit: usize) -> Page {
-        self.page_of(after, limit, |no, chunk| self.ask(question, no, chunk))
+        self.each_chunk(|no, chunk| self.ask(question, no, chunk, &Run::default()).count()).into_iter().sum()
     }
 
     /// The first members of a segment, of rows after one; none when there is no such segment.
@@ -237,8 +252,18 @@ impl Reader {
         })
     }
 
-    /// How many are in each segment, and how often its rule has failed since it went live, with the last message; in
-    /// alphabetical order.
+    /// How many are in a segment; 0 when there is no such segment.
+    #[must_use]
+    pub fn segment_count(&self, segment: &SegmentId) -> u64 {
+        let Some(place) = self.live.rules.segments.place(segment) else { return 0 };
+        if self.sees_all() {
+            return self.live.members.count(place);
+        }
+        let seen = |no, chunk: &Chunk| self.in_sight(no, chunk).and(&self.live.members.mask(no, place)).count();
+        self.each_chunk(seen).into_iter().sum()
+    }
+
+    /// How many are in each segment, in alphabetical order.
     #[must_use]
     pub fn segment_counts(&self) -> Vec<(SegmentId, u64)> {
         let segments = self.live.rules.segments.alphabetical();
@@ -257,13 +282,22 @@ impl Reader {
         self.live.rules.segments.place(segment).map_or((0, None), |place| self.live.failures.of_place(place))
     }
 
-    /// How many have a value of an attribute.
+    /// The condition that an attribute has a value; that never holds of one that the rules do not show.
     #[must_use]
-    pub fn attribute_count(&self, attribute: &AttributeId) -> u64 {
-        let Some(kind) = self.live.rules.attribute_type(attribute) else { return 0 };
-        let test = crate::predicate::Test::IsSet;
-        let set = crate::predicate::AttributeTest { attribute: attribute.clone(), kind, test };
-        self.count(&self.question(&Condition::Attribute(set)))
+    pub fn is_set(&self, attribute: &AttributeId) -> Condition {
+        let Some(kind) = self.live.rules.attribute_type(attribute) else { return Condition::Constant(false) };
+        Condition::Attribute(AttributeTest { attribute: attribute.clone(), kind, test: Test::IsSet })
+    }
+
+    /// How many have a value of each of these attributes, in their order.
+    #[must_use]
+    pub fn attribute_counts(&self, attributes: &[AttributeId]) -> Vec<u64> {
+        let set: Vec<Bound> = attributes.iter().map(|attribute| self.bind(&self.is_set(attribute))).collect();
+        let parts = self.each_chunk(|no, chunk| {
+            let seen = self.in_sight(no, chunk);
+            set.iter().map(|set| self.ask_bound(set, no, chunk, &seen).count()).collect::<Vec<u64>>()
+        });
+        (0..set.len()).map(|at| parts.iter().filter_map(|part| part.get(at)).sum()).collect()
     }
 
     /// How many end users there are in sight.
@@ -281,31 +315,19 @@ impl Reader {
         self.len() == 0
     }
 
-    /// How many of those that a question finds have which value of an attribute.
-    #[must_use]
-    pub fn distribution(&self, attribute: &AttributeId, question: &Question) -> Distribution {
-        let Some(kind) = self.live.rules.attribute_type(attribute) else {
-            return Distribution { values: Vec::new(), none: self.count(question) };
-        };
-        let parts = self.each_chunk(|no, chunk| {
-            let mut tally = Tally::default();
-            for at in self.ask(question, no, chunk).rows() {
-                let end_user = self.at((no * ROWS + at) as RowNo);
-                tally.add(end_user.value(attribute, kind));
-            }
-            tally
-        });
-        let mut whole = Tally::default();
-        parts.into_iter().for_each(|part| whole.merge(part));
-        Distribution { values: whole.values.into_values().collect(), none: whole.none }
-    }
-
     // ---- other rules ----
 
-    /// What other rules would change, segment by segment, by id; those that would stay as they are are left out.
-    #[must_use]
-    pub fn preview(&self, rules: &Arc<RuleSet>) -> Vec<SegmentChange> {
-        let other = Live::renewed(Some(&self.live), self.data(), rules, self.now, &Progress::default());
+    /// What other rules would change, segment by segment, by id; those that would stay as they are are left out. `time`
+    /// is what scripts may take for everybody together.
+    ///
+    /// # Errors
+    /// [`OutOfTime`]: they take longer.
+    pub fn preview(&self, rules: &Arc<RuleSet>, time: Duration) -> Result<Vec<SegmentChange>, OutOfTime> {
+        let progress = Progress::within(time);
+        let other = Live::renewed(Some(&self.live), self.data(), rules, self.now, &progress);
+        if progress.ran_out() {
+            return Err(OutOfTime { time, end_users: self.len() });
+        }
         let mut ids: Vec<&SegmentId> = [&self.live.rules, rules]
             .into_iter()
             .flat_map(|rules| rules.segments.alphabetical().map(|(id, _)| id))
@@ -314,9 +336,9 @@ impl Reader {
         ids.dedup();
         let seen = self.each_chunk(|no, chunk| self.in_sight(no, chunk));
         let changes = ids.into_iter().map(|id| self.change(id, &other, &seen));
-        changes
+        Ok(changes
             .filter(|change| change.enters + change.leaves > 0 || change.before.is_some() != change.after.is_some())
-            .collect()
+            .collect())
     }
 
     fn change(&self, id: &SegmentId, other: &Live, seen: &[Mask]) -> SegmentChange {
@@ -330,6 +352,7 @@ impl Reader {
             leaves: 0,
             sample_enters: Vec::new(),
             sample_leaves: Vec::new(),
+            failures: new.map_or(0, |place| other.failures.of_place(place).0),
         };
         for (no, seen) in seen.iter().enumerate() {
             let before = old.map_or(Mask::NONE, |place| self.live.members.mask(no, place)).and(seen);
@@ -350,17 +373,18 @@ impl Reader {
     // ---- chunks ----
 
     /// The rows of a chunk that the question finds, in sight.
-    fn ask(&self, question: &Question, no: usize, chunk: &Chunk) -> Mask {
-        let mut found = self.ask_bound(&question.bound, no, chunk, &self.in_sight(no, chunk));
-        if let Some(segment) = &question.script {
-            let asked = found;
-            for at in asked.rows() {
-                let row = (no * ROWS + at) as RowNo;
-                let facts = Seen { reader: self, end_user: Some(self.at(row)) };
-                let members = self.live.members.row(row).flags();
-                if !self.live.rules.segments.run_draft(segment, &facts, &members, self.live.today).unwrap_or(false) {
-                    found.clear(at);
-                }
+    pub(super) fn ask(&self, question: &Question, no: usize, chunk: &Chunk, run: &Run) -> Mask {
+        let asked = self.ask_bound(&question.bound, no, chunk, &self.in_sight(no, chunk));
+        let Some(segment) = &question.script else { return asked };
+        let mut found = Mask::NONE;
+        for at in asked.rows().take_while(|_| run.progress.goes_on()) {
+            let row = (no * ROWS + at) as RowNo;
+            let facts = Seen { reader: self, end_user: Some(self.at(row)) };
+            let members = self.live.members.row(row).flags();
+            match self.live.rules.segments.run_draft(segment, &facts, &members, self.live.today) {
+                Ok(true) => found.set(at),
+                Ok(false) => {}
+                Err(message) => run.note(message),
             }
         }
         found
@@ -399,7 +423,7 @@ impl Reader {
     }
 
     /// Asks something of every chunk, on several threads where that pays; the answers in order.
-    fn each_chunk<T: Send>(&self, ask: impl Fn(usize, &Chunk) -> T + Sync) -> Vec<T> {
+    pub(super) fn each_chunk<T: Send>(&self, ask: impl Fn(usize, &Chunk) -> T + Sync) -> Vec<T> {
         let chunks = &self.data().chunks;
         if chunks.len() < WORTH_THREADS {
             return chunks.iter().enumerate().map(|(no, chunk)| ask(no, chunk)).collect();
@@ -430,34 +454,5 @@ struct Seen<'a> {
 impl Facts for Seen<'_> {
     fn value(&self, attribute: &AttributeId) -> Option<Value> {
         self.reader.value(self.end_user.as_ref()?, attribute)
-    }
-}
-
-/// A count by value in the making.
-#[derive(Default)]
-struct Tally {
-    values: HashMap<String, (Value, u64)>,
-    none: u64,
-}
-
-impl Tally {
-    fn add(&mut self, value: Option<Value>) {
-        let Some(value) = value else {
-            self.none += 1;
-            return;
-        };
-        let key = match &value {
-            Value::String(text) => text.to_string(),
-            Value::Number(number) => number.to_string(),
-            Value::Date(date) => date.to_string(),
-        };
-        self.values.entry(key).or_insert((value, 0)).1 += 1;
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.none += other.none;
-        for (key, (value, count)) in other.values {
-            self.values.entry(key).or_insert((value, 0)).1 += count;
-        }
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::adopt::Adoption;
 use super::events::EventLog;
-use super::live::Progress;
+use super::parallel::Progress;
 use super::plan::Plan;
 use super::snapshot::Snapshot;
 use super::state::{Stamp, State};
@@ -131,8 +131,8 @@ pub type Keep = Arc<dyn Fn(&SystemId, &AttributeId) -> bool + Send + Sync>;
 
 pub(super) enum Task {
     Update(Update),
-    Delete(SystemId, EndUserId),
-    Unset(SystemId, EndUserId, AttributeId),
+    Delete(SystemId, EndUserId, Vec<RecordWrite>),
+    Unset(SystemId, EndUserId, AttributeId, Vec<RecordWrite>),
     Records(Vec<RecordWrite>),
     Purge(Keep),
     /// From now on note which rows are written.
@@ -356,8 +356,14 @@ fn carry_out(
 ) -> Result<Answer, WriteError> {
     match task {
         Task::Update(update) => carry_out_update(plan, &update, store, kept, at).map(Answer::Outcome),
-        Task::Delete(system, id) => Ok(Answer::Flag(plan.delete(&system, &id))),
-        Task::Unset(system, id, attribute) => Ok(Answer::Flag(plan.unset(&system, &id, &attribute))),
+        Task::Delete(system, id, beside) => {
+            let done = plan.delete(&system, &id);
+            Ok(Answer::Flag(plan.beside(done, beside)))
+        }
+        Task::Unset(system, id, attribute, beside) => {
+            let done = plan.unset(&system, &id, &attribute);
+            Ok(Answer::Flag(plan.beside(done, beside)))
+        }
         Task::Records(records) => {
             records.into_iter().for_each(|record| plan.record(record));
             Ok(Answer::Done)

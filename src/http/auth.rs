@@ -10,6 +10,7 @@
 //! | [`Permit<P>`] | callers with `P` account-wide |
 //! | [`At<P>`] | callers with `P` in the system that the path names in `{s}`, if there is such a system |
 //! | [`Page`] | pages with a live publishable key of the system that the path names in `{s}` |
+//! | [`Lasting<P>`] | as `At<P>`, for what goes on after the answer has begun |
 //! | [`Scraper`] | loopback addresses, and callers with `metrics:read` |
 
 use std::marker::PhantomData;
@@ -20,11 +21,13 @@ use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 
+use super::address::client_address;
 use super::problem::{Kind, Problem};
 use super::state::AppState;
-use crate::accounts::Principal;
+use crate::accounts::{Actor, Principal, Sight as Granted};
 use crate::engine::{Reader, Sight};
 use crate::model::{EndUserId, Permission, SegmentId, SystemId};
+use crate::predicate::Condition;
 use crate::ruleset::{Integration, LiveRules, RuleSet, Stage};
 use crate::segments::Segment;
 
@@ -70,7 +73,21 @@ pub(crate) mod needs {
         SystemsRead,
         SystemsWrite,
         Operate,
+        UsersRead,
+        UsersWrite,
+        UsersInvite,
+        AccessRequestsManage,
+        RolesRead,
+        ClientsRead,
+        ClientsWrite,
+        AuditRead,
     );
+
+    /// Reading a system's rules.
+    pub(crate) struct RulesRead;
+    impl Demand for RulesRead {
+        const PERMISSIONS: &'static [Permission] = &[Permission::IntegrationsRead, Permission::SegmentsRead];
+    }
 
     /// Reading end users together with their segments.
     pub(crate) struct EndUsersAndSegmentsRead;
@@ -82,12 +99,15 @@ pub(crate) mod needs {
 /// Open to everyone.
 pub(crate) struct Public {
     pub(crate) state: AppState,
+    /// Where the request comes from.
+    pub(crate) address: Option<IpAddr>,
 }
 
 impl FromRequestParts<Gate> for Public {
     type Rejection = Problem;
-    async fn from_request_parts(_: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
-        Ok(Self { state: gate.0.clone() })
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        let address = client_address(parts, &gate.0.config.server.trusted_proxies);
+        Ok(Self { state: gate.0.clone(), address })
     }
 }
 
@@ -115,17 +135,26 @@ impl FromRequestParts<Gate> for Caller {
 /// Someone who may do `P` account-wide.
 pub(crate) struct Permit<P> {
     pub(crate) state: AppState,
+    /// Who asks, and from where.
+    pub(crate) actor: Actor,
     demanded: PhantomData<P>,
+}
+
+impl<P> Permit<P> {
+    /// Refuses who lacks another permission there (`None`: account-wide).
+    pub(crate) fn demand(&self, permission: Permission, system: Option<&SystemId>) -> Result<(), Problem> {
+        demand(&self.actor.principal, permission, system)
+    }
 }
 
 impl<P: Demand> FromRequestParts<Gate> for Permit<P> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
-        let principal = authenticate(&parts.headers, &gate.0)?;
+        let actor = identify(parts, &gate.0)?;
         for permission in P::PERMISSIONS {
-            demand(&principal, *permission, None)?;
+            demand(&actor.principal, *permission, None)?;
         }
-        Ok(Self { state: gate.0.clone(), demanded: PhantomData })
+        Ok(Self { state: gate.0.clone(), actor, demanded: PhantomData })
     }
 }
 
@@ -134,7 +163,8 @@ pub(crate) struct At<P> {
     pub(crate) state: AppState,
     /// The system's rules.
     pub(crate) rules: Arc<RuleSet>,
-    principal: Arc<Principal>,
+    /// Who asks, and from where.
+    pub(crate) actor: Actor,
     params: RawPathParams,
     demanded: PhantomData<P>,
 }
@@ -142,10 +172,10 @@ pub(crate) struct At<P> {
 impl<P: Demand> FromRequestParts<Gate> for At<P> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
-        let principal = authenticate(&parts.headers, &gate.0)?;
+        let actor = identify(parts, &gate.0)?;
         let params = RawPathParams::from_request_parts(parts, gate).await?;
-        let rules = system_for(&principal, param(&params, "s"), P::PERMISSIONS, &gate.0.rules.live())?;
-        Ok(Self { state: gate.0.clone(), rules, principal, params, demanded: PhantomData })
+        let rules = system_for(&actor.principal, param(&params, "s"), P::PERMISSIONS, &gate.0.rules.live())?;
+        Ok(Self { state: gate.0.clone(), rules, actor, params, demanded: PhantomData })
     }
 }
 
@@ -155,30 +185,49 @@ impl<P> At<P> {
         &self.rules.system
     }
 
+    /// Who asks.
+    pub(crate) fn name(&self) -> &str {
+        &self.actor.principal.name
+    }
+
     /// One part of the path, percent-decoded.
     pub(crate) fn param(&self, name: &str) -> &str {
         param(&self.params, name)
     }
 
+    /// The caller's name.
+    pub(crate) fn who(&self) -> &str {
+        &self.actor.principal.name
+    }
+
     /// Refuses who lacks another permission in this system.
     pub(crate) fn demand(&self, permission: Permission) -> Result<(), Problem> {
-        demand(&self.principal, permission, Some(self.system()))
+        demand(&self.actor.principal, permission, Some(self.system()))
     }
 
     /// Refuses who may not write the rules of a system of that stage.
     pub(crate) fn demand_publish(&self, stage: Stage) -> Result<(), Problem> {
-        self.demand(match stage {
-            Stage::Production => Permission::PublishProduction,
-            Stage::Test => Permission::PublishTest,
-        })
+        self.demand(publish(stage))
     }
 
     /// A view of the system's end users as they are now, of those that the caller may see.
     pub(crate) fn reader(&self) -> Result<Reader, Problem> {
-        self.state
-            .engine
-            .reader(self.system(), &Sight::All)
-            .ok_or_else(|| Problem::new(Kind::Unavailable, "the system's rules have just gone: try again"))
+        self.reader_for(&self.rules, Permission::EndUsersRead)
+    }
+
+    /// The same of another system.
+    pub(crate) fn reader_in(&self, rules: &RuleSet) -> Result<Reader, Problem> {
+        self.reader_for(rules, Permission::EndUsersRead)
+    }
+
+    /// A view of those end users of a system over whom the caller has a permission.
+    pub(crate) fn reader_for(&self, rules: &RuleSet, permission: Permission) -> Result<Reader, Problem> {
+        view(&self.state, &rules.system, &sight(&self.actor.principal, rules, permission))
+    }
+
+    /// The rules of another system, for a caller with all those permissions there; 403 and 404 as for the one in the path.
+    pub(crate) fn rules_in(&self, system: &str, permissions: &[Permission]) -> Result<Arc<RuleSet>, Problem> {
+        system_for(&self.actor.principal, system, permissions, &self.state.rules.live())
     }
 
     /// The end user that the path names in `{id}`, in the system's case: 422 when it is no identifier.
@@ -222,6 +271,40 @@ impl FromRequestParts<Gate> for Page {
     }
 }
 
+/// An [`At`] that lasts longer than a request should: whether the caller still may is asked again now and then.
+pub(crate) struct Lasting<P> {
+    pub(crate) at: At<P>,
+    /// What the caller proved itself with.
+    headers: HeaderMap,
+}
+
+impl<P: Demand> FromRequestParts<Gate> for Lasting<P> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        let at = At::from_request_parts(parts, gate).await?;
+        Ok(Self { at, headers: parts.headers.clone() })
+    }
+}
+
+impl<P: Demand> Lasting<P> {
+    /// Asks again, with the rules as they are now.
+    pub(crate) fn renew(&mut self) -> Result<(), Problem> {
+        let principal = authenticate(&self.headers, &self.at.state)?;
+        let live = self.at.state.rules.live();
+        self.at.rules = system_for(&principal, self.at.system().as_str(), P::PERMISSIONS, &live)?;
+        self.at.actor.principal = principal;
+        Ok(())
+    }
+}
+
+/// What writing the rules of a system of that stage needs.
+pub(crate) fn publish(stage: Stage) -> Permission {
+    match stage {
+        Stage::Production => Permission::PublishProduction,
+        Stage::Test => Permission::PublishTest,
+    }
+}
+
 /// Whoever may read the metrics: a loopback address, or a caller with `metrics:read`.
 pub(crate) struct Scraper {
     pub(crate) state: AppState,
@@ -236,6 +319,18 @@ impl FromRequestParts<Gate> for Scraper {
             demand(&principal, Permission::MetricsRead, None)?;
         }
         Ok(Self { state: gate.0.clone() })
+    }
+}
+
+/// The end users of a system over whom somebody has a permission. A unit group that is gone from the rules grants nothing.
+fn sight(principal: &Principal, rules: &RuleSet, permission: Permission) -> Sight {
+    match principal.sight(&rules.system, permission) {
+        Granted::All => Sight::All,
+        Granted::None => Sight::Within(Condition::Constant(false)),
+        Granted::UnitGroups(ids) => {
+            let groups = rules.settings.unit_groups.iter().filter(|group| ids.contains(&group.id));
+            Sight::Within(Condition::Any(groups.map(|group| group.condition.clone()).collect()).simplified())
+        }
     }
 }
 
@@ -269,6 +364,12 @@ fn is_local(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpAddr]) -> bo
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Who sends the request, and from where; 401 without a good access token.
+fn identify(parts: &Parts, state: &AppState) -> Result<Actor, Problem> {
+    let principal = authenticate(&parts.headers, state)?;
+    Ok(Actor { principal, address: client_address(parts, &state.config.server.trusted_proxies) })
 }
 
 /// The bearer of the request's access token; 401 without a good one.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -13,6 +14,8 @@ use super::problem::{Kind, Problem, ProblemPlace};
 
 /// How long a body may take to arrive.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a body that may take its time may go without a piece.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Largest body of an administrative call, in bytes; a rule file is far smaller.
 pub(crate) const ADMIN_LIMIT: usize = 1 << 20;
 
@@ -54,6 +57,39 @@ async fn read_within(deadline: Duration, request: Request, limit: usize) -> Resu
     }
 }
 
+/// A body of any length, piece by piece: it may take its time as long as something comes.
+pub(crate) struct Pieces {
+    body: Body,
+    patience: Duration,
+}
+
+impl Pieces {
+    /// The request's body.
+    pub(crate) fn of(request: Request) -> Self {
+        Self { body: request.into_body(), patience: PATIENCE }
+    }
+
+    /// The next piece; `None` at the end. 408 when nothing comes for a minute, 400 when it breaks off.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            match tokio::time::timeout(self.patience, self.body.frame()).await {
+                Ok(None) => return Ok(None),
+                // Trailers are no part of the body.
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(piece) => return Ok(Some(piece)),
+                    Err(_trailers) => continue,
+                },
+                Ok(Some(Err(_broken_off))) => return Err(Problem::new(Kind::Malformed, "the body broke off")),
+                Err(_elapsed) => {
+                    let seconds = self.patience.as_secs();
+                    let detail = format!("nothing more of the body came for {seconds} seconds");
+                    return Err(Problem::new(Kind::RequestTimeout, detail));
+                }
+            }
+        }
+    }
+}
+
 /// A JSON body of an administrative call: 415, 413, 400 when it is not JSON of that shape.
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
@@ -77,7 +113,6 @@ pub(crate) fn from_slice<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::body::Body;
 
     fn typed(value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(header::CONTENT_TYPE, value.parse().unwrap())])
@@ -111,6 +146,27 @@ mod tests {
         let request = Request::new(Body::from_stream(silent));
         let refused = read_within(Duration::from_millis(5), request, 5).await.unwrap_err();
         assert_eq!(refused.status(), 408);
+    }
+
+    #[tokio::test]
+    async fn a_long_body_may_take_its_time_as_long_as_something_comes() {
+        let patience = Duration::from_millis(500);
+        let slow = futures_util::stream::unfold(0, |sent| async move {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            (sent < 10).then(|| (Ok::<_, std::io::Error>(Bytes::from_static(b"x")), sent + 1))
+        });
+        let mut pieces = Pieces { body: Body::from_stream(slow), patience };
+        let mut read = 0;
+        while pieces.next().await.unwrap().is_some() {
+            read += 1;
+        }
+        assert_eq!(read, 10, "longer than the patience in all");
+        let silent = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let mut pieces = Pieces { body: Body::from_stream(silent), patience: Duration::from_millis(5) };
+        assert_eq!(pieces.next().await.unwrap_err().status(), 408);
+        let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("reset"))]);
+        let mut pieces = Pieces { body: Body::from_stream(broken), patience };
+        assert_eq!(pieces.next().await.unwrap_err().status(), 400);
     }
 
     #[test]

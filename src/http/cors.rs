@@ -29,7 +29,7 @@ impl FromRequestParts<Gate> for Cors {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Infallible> {
         let listed = match Public::from_request_parts(parts, gate).await {
-            Ok(Public { state }) => allowed(&state.config.server.cors_origins, &parts.headers),
+            Ok(Public { state, .. }) => allowed(&state.config.server.cors_origins, &parts.headers),
             Err(_) => None,
         };
         Ok(Self { allowed: listed })

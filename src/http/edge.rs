@@ -27,6 +27,10 @@ use super::problem::{Kind, Problem};
 
 /// How long a handler may take, its body included, before the caller gets 503.
 const HANDLER_DEADLINE: Duration = Duration::from_secs(60);
+/// Routes whose body may take its time: [`Pieces`](super::body::Pieces) ends one that makes no progress.
+const UNHURRIED: [&str; 1] = ["/admin/v1/systems/{s}/integrations/{i}/imports"];
+/// How long a handler of theirs may take.
+const UNHURRIED_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 /// The header that carries a request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken from a caller.
@@ -108,7 +112,8 @@ where
         request.extensions_mut().insert(id.clone());
         let meter = Arc::clone(&self.meter);
         let span_id = id.clone();
-        let answer = AssertUnwindSafe(tokio::time::timeout(HANDLER_DEADLINE, self.inner.call(request))).catch_unwind();
+        let deadline = deadline(route.as_ref());
+        let answer = AssertUnwindSafe(tokio::time::timeout(deadline, self.inner.call(request))).catch_unwind();
         let whole = async move {
             let mut response = match answer.await {
                 Ok(Ok(Ok(response))) => response,
@@ -133,6 +138,12 @@ where
             Box::pin(whole)
         }
     }
+}
+
+/// How long a handler of that route may take.
+fn deadline(route: Option<&MatchedPath>) -> Duration {
+    let unhurried = route.is_some_and(|route| UNHURRIED.contains(&route.as_str()));
+    if unhurried { UNHURRIED_DEADLINE } else { HANDLER_DEADLINE }
 }
 
 /// Completes the answer to what could not be parsed as a request, and so went through no [`Edge`].

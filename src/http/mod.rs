@@ -7,13 +7,16 @@
 //! | `edge` | what every request goes through: id, deadline, panics, headers, metrics, access log |
 //! | `auth` | who asks and whether they may; no handler reaches a service but through it |
 //! | `cors` | which page may read an answer |
+//! | `auth`, `address` | who asks, from where, and whether they may; no handler reaches a service but through it |
 //! | `body`, `page`, `rate` | request bodies, paging, `updates_per_second` |
+//! | `turns` | long work: off the threads that answer, and not too much of it at once |
 //! | `problem` | errors as `application/problem+json`; the only file that knows which error is which status |
 //! | `api` | one file a resource: a handler extracts, calls one service method, converts |
 //! | `sdk` | the script that pages load |
 //!
 //! Refuses to know of the store, of Rhai and of how a value is coerced. Only this room knows status codes.
 
+mod address;
 mod api;
 mod auth;
 mod body;
@@ -26,6 +29,7 @@ pub mod router;
 pub mod server;
 mod socket;
 mod state;
+mod turns;
 
 pub use router::router;
 pub use server::serve;

@@ -23,9 +23,9 @@ const MAX_LIMIT: usize = 1000;
 pub(crate) struct PageQuery {
     /// How many items at most, 1 to 1000; 50 if left out.
     #[param(minimum = 1, maximum = 1000, required = false)]
-    limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
     /// The `next_cursor` of the answer before; left out: from the start.
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
 }
 
 /// [`PageQuery`], checked.
@@ -41,17 +41,18 @@ impl FromRequestParts<Gate> for Page {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &Gate) -> Result<Self, Problem> {
         let Query(query) = Query::<PageQuery>::try_from_uri(&parts.uri)?;
-        Self::new(query)
+        Self::new(query.limit, query.cursor)
     }
 }
 
 impl Page {
-    fn new(query: PageQuery) -> Result<Self, Problem> {
-        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    /// From a limit and a cursor as they were sent; 400 for what is none.
+    pub(crate) fn new(limit: Option<usize>, cursor: Option<String>) -> Result<Self, Problem> {
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Problem::new(Kind::Malformed, format!("`limit` must be 1 to {MAX_LIMIT}")));
         }
-        let after = query.cursor.filter(|cursor| !cursor.is_empty()).map(|cursor| read_cursor(&cursor)).transpose()?;
+        let after = cursor.filter(|cursor| !cursor.is_empty()).map(|cursor| read_cursor(&cursor)).transpose()?;
         Ok(Self { limit, after })
     }
 
@@ -72,6 +73,16 @@ impl Page {
         }
         let next_cursor = last.filter(|_| rest.next().is_some()).map(|key| cursor(&key));
         ListPage { items, next_cursor }
+    }
+
+    /// The cursor as the row to go on after; 400 when it is none.
+    pub(crate) fn row(&self) -> Result<Option<u32>, Problem> {
+        self.number()?.map(|row| u32::try_from(row).map_err(|_| bad_cursor())).transpose()
+    }
+
+    /// What the last answer's last item was.
+    pub(crate) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
     }
 
     /// The cursor as a number; 400 when it is none.
@@ -99,7 +110,8 @@ fn read_cursor(cursor: &str) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| bad_cursor())
 }
 
-fn bad_cursor() -> Problem {
+/// 400 for what no list gave.
+pub(crate) fn bad_cursor() -> Problem {
     Problem::new(Kind::Malformed, "`cursor` is not one that a list gave: send a `next_cursor`, or leave it out")
 }
 
@@ -108,7 +120,7 @@ mod tests {
     use super::*;
 
     fn page(limit: Option<usize>, cursor: Option<String>) -> Page {
-        Page::new(PageQuery { limit, cursor }).unwrap()
+        Page::new(limit, cursor).unwrap()
     }
 
     #[test]
@@ -132,8 +144,7 @@ mod tests {
     #[test]
     fn bad_limits_and_cursors_are_refused() {
         let refused = |limit, cursor: Option<&str>| {
-            let query = PageQuery { limit, cursor: cursor.map(str::to_owned) };
-            Page::new(query).map_err(|problem| problem.status().as_u16())
+            Page::new(limit, cursor.map(str::to_owned)).map_err(|problem| problem.status().as_u16())
         };
         assert_eq!(refused(Some(0), None).unwrap_err(), 400);
         assert_eq!(refused(Some(1001), None).unwrap_err(), 400);

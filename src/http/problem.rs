@@ -4,6 +4,8 @@
 //! does not compile until it has one. Invariant: an answer never carries a stack, a path on disk or a secret; what a
 //! caller can't mend is logged here and told in one general sentence.
 
+mod accounts;
+
 use axum::extract::rejection::{PathRejection, QueryRejection, RawPathParamsRejection};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,7 +13,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::accounts::TokenError;
-use crate::engine::WriteError;
+use crate::engine::{OutOfTime, WriteError};
+use crate::filters::FilterError;
+use crate::intake::imports::{TargetError, UploadError};
 use crate::intake::{BadPlace, IntakeError};
 use crate::model::{IdError, Permission};
 use crate::ruleset::{FileError, RuleWriteError};
@@ -30,6 +34,7 @@ pub(crate) enum Kind {
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    NotAcceptable,
     RequestTimeout,
     Conflict,
     EditConflict,
@@ -53,6 +58,7 @@ impl Kind {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
             Self::EditConflict => StatusCode::PRECONDITION_FAILED,
@@ -76,6 +82,7 @@ impl Kind {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
+            Self::NotAcceptable => "not-acceptable",
             Self::RequestTimeout => "request-timeout",
             Self::Conflict => "conflict",
             Self::EditConflict => "edit-conflict",
@@ -100,6 +107,7 @@ impl Kind {
             Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
+            Self::NotAcceptable => "No such form",
             Self::RequestTimeout => "The request took too long to arrive",
             Self::Conflict => "Conflict",
             Self::EditConflict => "The file was changed meanwhile",
@@ -317,6 +325,42 @@ impl From<IntakeError> for Problem {
                 Self::new(Kind::Refused, detail).with_errors(places)
             }
         }
+    }
+}
+
+impl From<UploadError> for Problem {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Target(TargetError::Unknown(..)) => Self::not_found(error.to_string()),
+            UploadError::Target(TargetError::Api(_) | TargetError::Disabled(_)) => {
+                Self::new(Kind::Conflict, error.to_string())
+            }
+            UploadError::TooMany => Self::new(Kind::Unavailable, error.to_string()),
+            UploadError::BrokenOff => Self::new(Kind::Malformed, error.to_string()),
+            UploadError::DiskFull => {
+                Self::new(Kind::DiskFull, "free disk would fall below the server's floor: the file was not taken")
+            }
+            UploadError::Io(error) => Self::internal(&format!("an upload could not be kept: {error}")),
+            UploadError::Write(error) => error.into(),
+        }
+    }
+}
+
+impl From<FilterError> for Problem {
+    fn from(error: FilterError) -> Self {
+        let kind = match error {
+            FilterError::Unknown(_) => Kind::NotFound,
+            FilterError::NotYours { .. } => Kind::Forbidden,
+            FilterError::Taken(_) | FilterError::TooMany => Kind::Conflict,
+            FilterError::Write(write) => return write.into(),
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<OutOfTime> for Problem {
+    fn from(error: OutOfTime) -> Self {
+        Self::new(Kind::Refused, error.to_string())
     }
 }
 

@@ -1,8 +1,11 @@
-//! `limits.updates_per_second`: a token bucket a client.
+//! How fast callers may come: `limits.updates_per_second`, a token bucket a client, and the doors that are open to all, a
+//! bucket an address.
 //!
-//! Buckets are keyed by names of authenticated clients, so there are never more of them than there are clients.
+//! Buckets of clients are keyed by names of authenticated ones, so there are never more of them than there are clients.
+//! Those of addresses are bounded: full ones are forgotten first, and then all.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -35,12 +38,60 @@ impl Rates {
             buckets.insert(client.to_owned(), Bucket { left: full - 1.0, at: now });
             return true;
         };
-        let since = now.saturating_duration_since(bucket.at).as_secs_f64();
-        bucket.left = (bucket.left + since * full).min(full);
-        bucket.at = now;
-        let allowed = bucket.left >= 1.0;
+        bucket.refill(now, full, full);
+        bucket.take()
+    }
+}
+
+/// Calls that one address may make at an open door at once.
+const AT_ONCE: f64 = 20.0;
+/// Seconds until one of them comes back.
+const SECONDS_EACH: f64 = 30.0;
+/// Most addresses that are kept count of.
+const MAX_ADDRESSES: usize = 10_000;
+
+/// How many calls each address may still make at a door that is open to all.
+#[derive(Default)]
+pub(crate) struct AddressRates(Mutex<HashMap<IpAddr, Bucket>>);
+
+impl AddressRates {
+    /// Takes one call of the address's (unknown ones share one bucket); false when there is none left.
+    pub(crate) fn take(&self, address: Option<IpAddr>, now: Instant) -> bool {
+        let network = network_of(address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
+        let mut buckets = self.0.lock();
+        if buckets.len() >= MAX_ADDRESSES && !buckets.contains_key(&network) {
+            buckets.retain(|_, bucket| bucket.refill(now, AT_ONCE, 1.0 / SECONDS_EACH) < AT_ONCE);
+            if buckets.len() >= MAX_ADDRESSES {
+                buckets.clear();
+            }
+        }
+        let bucket = buckets.entry(network).or_insert(Bucket { left: AT_ONCE, at: now });
+        bucket.refill(now, AT_ONCE, 1.0 / SECONDS_EACH);
+        bucket.take()
+    }
+}
+
+/// Whoever has an IPv6 address has 2^64 of them.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
+    }
+}
+
+impl Bucket {
+    /// What is in it by now.
+    fn refill(&mut self, now: Instant, full: f64, per_second: f64) -> f64 {
+        let since = now.saturating_duration_since(self.at).as_secs_f64();
+        self.left = (self.left + since * per_second).min(full);
+        self.at = now;
+        self.left
+    }
+
+    fn take(&mut self) -> bool {
+        let allowed = self.left >= 1.0;
         if allowed {
-            bucket.left -= 1.0;
+            self.left -= 1.0;
         }
         allowed
     }
@@ -68,5 +119,25 @@ mod tests {
     fn no_limit_is_no_limit() {
         let rates = Rates::new(0);
         assert!((0..1000).all(|_| rates.take("a", Instant::now())));
+    }
+
+    #[test]
+    fn an_address_gets_some_calls_at_once_and_then_one_now_and_then() {
+        let (rates, start) = (AddressRates::default(), Instant::now());
+        let address = |text: &str| Some(text.parse().unwrap());
+        let takes = |from: &str, seconds| rates.take(address(from), start + Duration::from_secs(seconds));
+        assert_eq!((0..30).filter(|_| takes("203.0.113.9", 0)).count(), 20);
+        assert!(takes("203.0.113.10", 0), "another address has its own");
+        assert!(!takes("203.0.113.9", 29) && takes("203.0.113.9", 31) && !takes("203.0.113.9", 32));
+        assert_eq!((0..30).filter(|n| takes(&format!("2001:db8::{n}"), 0)).count(), 20, "a network is one");
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (rates, start) = (AddressRates::default(), Instant::now());
+        for number in 0..25_000_u32 {
+            rates.take(Some(IpAddr::from(number.to_be_bytes())), start);
+        }
+        assert!(rates.0.lock().len() <= MAX_ADDRESSES);
     }
 }

@@ -14,8 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    browser, calls, docs, end_users, endpoints, evaluate, integrations, maintenance, rules, sdk, segments, status,
-    systems, tokens, trials, user_data,
+    access_requests, attributes, audit, browser, calls, clients, docs, drafts, end_users, endpoints, evaluate, events,
+    explain, export, filters, imports, integrations, invitations, maintenance, memberships, questions, roles, rules,
+    sdk, segments, status, systems, tokens, trials, user_data, users,
 };
 use super::auth::Gate;
 use super::edge::EdgeLayer;
@@ -47,19 +48,60 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(browser::show))
         .routes(routes!(browser::rotate))
         .routes(routes!(sdk::script))
+        .routes(routes!(questions::query))
+        .routes(routes!(export::export))
+        .routes(routes!(attributes::list))
+        .routes(routes!(attributes::distribution))
+        // Segments at work
+        .routes(routes!(explain::show))
+        .routes(routes!(memberships::list))
+        .routes(routes!(memberships::show))
+        .routes(routes!(memberships::members))
+        .routes(routes!(memberships::history))
+        .routes(routes!(events::follow))
+        // Saved filters
+        .routes(routes!(filters::list))
+        .routes(routes!(filters::show, filters::put, filters::delete))
         // Rules
         .routes(routes!(rules::show))
         .routes(routes!(rules::reload))
+        .routes(routes!(systems::list, systems::create))
         .routes(routes!(systems::show, systems::put))
         .routes(routes!(integrations::list))
         .routes(routes!(integrations::show, integrations::put, integrations::delete))
         .routes(routes!(segments::list))
         .routes(routes!(segments::show, segments::put, segments::delete))
+        .routes(routes!(drafts::preview))
+        .routes(routes!(drafts::promote))
         // Integrations at work
         .routes(routes!(endpoints::show))
         .routes(routes!(endpoints::rotate))
         .routes(routes!(trials::judge))
         .routes(routes!(calls::list))
+        .routes(routes!(imports::list, imports::upload))
+        .routes(routes!(imports::show))
+        .routes(routes!(imports::errors))
+        // Users
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::export))
+        .routes(routes!(users::bulk_download))
+        .routes(routes!(users::act_on_many))
+        .routes(routes!(users::show, users::put, users::delete))
+        .routes(routes!(users::put_data_access))
+        .routes(routes!(users::act))
+        .routes(routes!(invitations::invite))
+        .routes(routes!(access_requests::ask))
+        .routes(routes!(access_requests::list))
+        .routes(routes!(access_requests::approve))
+        .routes(routes!(access_requests::deny))
+        .routes(routes!(roles::list))
+        // Clients and audit
+        .routes(routes!(clients::list, clients::create))
+        .routes(routes!(clients::show, clients::put))
+        .routes(routes!(clients::rotate))
+        .routes(routes!(clients::disable))
+        .routes(routes!(clients::enable))
+        .routes(routes!(audit::list))
         // Operation
         .routes(routes!(maintenance::checkpoint))
         .routes(routes!(maintenance::purge))
@@ -100,8 +142,14 @@ async fn unknown_method() -> Problem {
         (name = "Access tokens", description = "OAuth 2.0 client credentials"),
         (name = "End users", description = "Updates in, segments out"),
         (name = "Browser", description = "Segments asked for by a page"),
+        (name = "Segments", description = "Who is in which segment, who comes and goes, and why"),
+        (name = "Filters", description = "Questions saved under a name"),
         (name = "Rules", description = "The files of a system: integrations and segments"),
+        (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls, imports"),
         (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls"),
+        (name = "Users", description = "Operators' accounts: who may do what where"),
+        (name = "Clients", description = "OAuth clients: the machines that call the API"),
+        (name = "Audit", description = "Who did what"),
         (name = "Operation", description = "Health, metrics, maintenance"),
         (name = "Documentation", description = "This document"),
     ),

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | sends nothing, or its header slowly, or leaves a kept-alive connection idle | `Timing::header` |
 //! | sends its body slowly | `body::DEADLINE` |
+//! | sends nothing more of a file that it uploads | `body::PATIENCE` |
 //! | does not read its answer | `Timing::write_stall` |
 
 use std::convert::Infallible;

@@ -6,13 +6,17 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
 
-use super::rate::Rates;
+use super::rate::{AddressRates, Rates};
+use super::turns::Turns;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::filters::Filters;
 use crate::intake::calls::CallLog;
+use crate::intake::imports::Imports;
 use crate::ruleset::RulesService;
 
 /// The services that handlers call.
@@ -23,12 +27,16 @@ pub struct Services {
     pub engine: Engine,
     /// The live rules.
     pub rules: Arc<RulesService>,
+    /// Saved filters.
+    pub filters: Arc<Filters>,
     /// Clients and tokens.
     pub accounts: Arc<Accounts>,
     /// The time.
     pub clock: Clock,
     /// Each integration's last calls.
     pub calls: Arc<CallLog>,
+    /// CSV imports.
+    pub imports: Arc<Imports>,
     /// Renders `/metrics`. Whoever installed the recorder also calls its `run_upkeep` now and then.
     pub metrics: PrometheusHandle,
 }
@@ -40,6 +48,9 @@ pub struct AppState(Arc<Shared>);
 struct Shared {
     services: Services,
     rates: Rates,
+    turns: Turns,
+    stopping: watch::Sender<bool>,
+    door: AddressRates,
 }
 
 impl AppState {
@@ -47,11 +58,33 @@ impl AppState {
     #[must_use]
     pub fn new(services: Services) -> Self {
         let rates = Rates::new(services.config.limits.updates_per_second);
-        Self(Arc::new(Shared { services, rates }))
+        Self(Arc::new(Shared {
+            services,
+            rates,
+            door: AddressRates::default(),
+            turns: Turns::default(),
+            stopping: watch::Sender::new(false),
+        }))
+    }
+    /// Says that the server is about to end, so that answers without end come to theirs.
+    pub fn stop(&self) {
+        self.0.stopping.send_replace(true);
+    }
+    /// True once the server is about to end.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.0.stopping.subscribe()
+    }
+    /// How fast each address may come to a door that is open to all.
+    pub(crate) fn door(&self) -> &AddressRates {
+        &self.0.door
     }
     /// How fast each client may send updates.
     pub(crate) fn rates(&self) -> &Rates {
         &self.0.rates
+    }
+    /// Who may do long work now.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.0.turns
     }
 }
 

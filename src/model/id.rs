@@ -1,7 +1,7 @@
 //! Ids: short names that people write in file names and URLs, and end users' identifiers.
 //!
 //! Grammar:
-//! - system, integration, segment: `[a-z][a-z0-9_]{0,63}`
+//! - system, integration, segment, filter: `[a-z][a-z0-9_]{0,63}`
 //! - attribute name: `[A-Za-z_][A-Za-z0-9_]{0,63}`; attribute id: `<integration>.<name>`
 //! - unit group: 1 to 128 printable characters
 //! - end user: 1 to 256 bytes of UTF-8 without control characters, kept exactly as sent
@@ -23,7 +23,7 @@ const MAX_END_USER: usize = 256;
 /// Why a text is no id. The message says what is wrong and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// Not of the form of a system, integration or segment id.
+    /// Not of the form of a system, integration, segment or filter id.
     #[error(
         "`{0}` is no valid {1} id: it must begin with a lower-case letter, go on with lower-case letters, digits or `_`, and have at most 64 characters"
     )]
@@ -162,6 +162,11 @@ text_id!(
     /// A segment's id: the stem of its `.rhai` file.
     SegmentId,
     |t| check_name(t, "segment")
+);
+text_id!(
+    /// A saved filter's id within its system.
+    FilterId,
+    |t| check_name(t, "filter")
 );
 text_id!(
     /// The name under which one property of an integration is stored.

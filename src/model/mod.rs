@@ -4,6 +4,7 @@
 //! imports nothing else of the crate. Invariant: a value of a type in here is valid by construction; unchecked
 //! input is parsed at the edge (`FromStr`, `TryFrom`, `coerce`) and never travels further.
 
+pub mod csv;
 mod date;
 mod id;
 mod permission;
@@ -12,7 +13,8 @@ mod value;
 
 pub use date::{Date, DateError};
 pub use id::{
-    AttributeId, AttributeName, EndUserId, IdError, IdentifierCase, IntegrationId, SegmentId, SystemId, UnitGroupId,
+    AttributeId, AttributeName, EndUserId, FilterId, IdError, IdentifierCase, IntegrationId, SegmentId, SystemId,
+    UnitGroupId,
 };
 pub use permission::{BuiltInRole, Permission, UnknownPermission};
 pub use time::Timestamp;

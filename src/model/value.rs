@@ -181,12 +181,7 @@ impl Input<'_> {
     pub fn coerce(self, kind: AttributeType, limits: Limits) -> Result<Value, CoerceError> {
         let wrong = |found| CoerceError::WrongKind { found, wanted: kind };
         match (self, kind) {
-            (Self::Text(text), AttributeType::String) => {
-                if text.len() > limits.string_bytes {
-                    return Err(CoerceError::StringTooLong { length: text.len(), limit: limits.string_bytes });
-                }
-                Ok(Value::String(Arc::from(text)))
-            }
+            (Self::Text(text), AttributeType::String) => within(text, limits).map(|()| Value::String(Arc::from(text))),
             (Self::Text(text), AttributeType::Number) => {
                 let trimmed = text.trim();
                 if is_decimal(trimmed) {
@@ -209,6 +204,25 @@ impl Input<'_> {
             (Self::Object, _) => Err(wrong("an object")),
         }
     }
+
+    /// Whether [`Input::coerce`] takes it, without making the value.
+    ///
+    /// # Errors
+    /// Those of [`Input::coerce`].
+    pub fn check(self, kind: AttributeType, limits: Limits) -> Result<(), CoerceError> {
+        match (self, kind) {
+            (Self::Text(text), AttributeType::String) => within(text, limits),
+            _ => self.coerce(kind, limits).map(drop),
+        }
+    }
+}
+
+/// Refuses a text over the limit.
+fn within(text: &str, limits: Limits) -> Result<(), CoerceError> {
+    if text.len() > limits.string_bytes {
+        return Err(CoerceError::StringTooLong { length: text.len(), limit: limits.string_bytes });
+    }
+    Ok(())
 }
 
 /// Whether the whole text is a decimal: sign, digits, fraction, exponent.
@@ -356,6 +370,8 @@ mod tests {
         #[test]
         fn nothing_that_coerces_breaks_an_invariant(text in "\\PC{0,12}") {
             for kind in [T::String, T::Number, T::Date] {
+                let input = Input::Text(&text);
+                prop_assert_eq!(input.check(kind, LIMITS), input.coerce(kind, LIMITS).map(drop));
                 if let Ok(value) = Input::Text(&text).coerce(kind, LIMITS) {
                     prop_assert_eq!(value.kind(), kind);
                     if let Value::Number(n) = value { prop_assert!(n.is_finite() && n.abs() <= EXACT); }

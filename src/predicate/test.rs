@@ -1,5 +1,7 @@
 //! Tests of one value: all positive, each false for a missing value; a negative is [`super::Condition::Not`].
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -9,6 +11,8 @@ use crate::model::{Date, Value};
 
 /// Largest compiled pattern, in bytes.
 const PATTERN_BYTES: usize = 1 << 20;
+/// What makes a pattern ignore case. It stands in the source, so that patterns of the same source are the same.
+const ANY_CASE: &str = "(?i)";
 
 /// A test of an attribute's value.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +63,18 @@ impl Pattern {
     pub fn new(source: &str) -> Result<Self, String> {
         let built = regex::RegexBuilder::new(source).size_limit(PATTERN_BYTES).build();
         built.map(Self).map_err(|error| error.to_string())
+    }
+    /// The same for a text in any case.
+    ///
+    /// # Errors
+    /// As [`Pattern::new`].
+    pub fn ignoring_case(source: &str) -> Result<Self, String> {
+        Self::new(&format!("{ANY_CASE}{source}"))
+    }
+    /// What [`Pattern::ignoring_case`] was given, when the pattern is of that kind.
+    #[must_use]
+    pub fn without_case(&self) -> Option<&str> {
+        self.as_str().strip_prefix(ANY_CASE)
     }
     /// Whether it matches somewhere in the text.
     #[must_use]
@@ -131,13 +147,13 @@ impl TextTest {
     /// Whether the text passes.
     #[must_use]
     pub fn passes(&self, value: &str) -> bool {
-        let lowered;
-        let value = if self.lowered {
-            lowered = value.to_lowercase();
-            lowered.as_str()
-        } else {
-            value
+        // Most texts are lower-case ASCII already; only the others are copied.
+        let is_low = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+        let value = match value {
+            value if !self.lowered || value.bytes().all(is_low) => Cow::Borrowed(value),
+            value => Cow::Owned(value.to_lowercase()),
         };
+        let value = value.as_ref();
         match &self.found {
             TextMatch::OneOf(texts) => texts.binary_search_by(|text| text.as_ref().cmp(value)).is_ok(),
             TextMatch::Contains(text) => value.contains(text.as_ref()),
@@ -154,7 +170,10 @@ impl NumberTest {
     pub fn passes(&self, value: f64) -> bool {
         match self {
             Self::Within(span) => std::ops::RangeBounds::contains(span, &value),
-            Self::OneOf(numbers) => numbers.contains(&value),
+            // Ordered as `<` orders them, to which 0 and -0 are the same.
+            Self::OneOf(numbers) => {
+                numbers.binary_search_by(|number| number.partial_cmp(&value).unwrap_or(Ordering::Greater)).is_ok()
+            }
         }
     }
 }
@@ -188,5 +207,33 @@ impl Test {
             Self::Text(TextTest { found: TextMatch::Matches(_), .. }) => 40,
             Self::Text(_) => 4,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lowered_test_lowers_every_text() {
+        let lowered = |text: &str| TextTest { found: TextMatch::OneOf(vec![text.into()]), lowered: true };
+        for (sought, value) in
+            [("pro", "pro"), ("pro", "PrO"), ("prö", "PRÖ"), ("prö", "prö"), ("k", "\u{212a}"), ("", "")]
+        {
+            assert!(lowered(sought).passes(value), "{value}");
+        }
+        assert!(!lowered("Pro").passes("Pro"), "what is sought is taken as it is");
+    }
+
+    #[test]
+    fn a_number_is_found_in_a_list() {
+        let list = NumberTest::OneOf(vec![-3.0, -0.0, 0.5, 7.0, 7.0]);
+        for number in [-3.0, 0.0, 0.5, 7.0] {
+            assert!(list.passes(number), "{number}");
+        }
+        for number in [-4.0, 0.25, 8.0] {
+            assert!(!list.passes(number), "{number}");
+        }
+        assert!(!NumberTest::OneOf(Vec::new()).passes(0.0));
     }
 }

@@ -15,6 +15,7 @@ use super::{FileError, Files, Integration, RulePath, RuleSet, SystemSettings};
 use crate::model::{
     ATTRIBUTE_CAP, ATTRIBUTE_WARN, AttributeName, AttributeType, IntegrationId, SegmentId, SystemId, Timestamp,
 };
+use crate::predicate::Condition;
 use crate::segments::{RuleError, Schema, Segment, SegmentSet};
 
 /// What came of loading a system's files.
@@ -109,7 +110,8 @@ impl Names {
     }
 }
 
-fn attributes(integration: &Integration) -> BTreeMap<AttributeName, AttributeType> {
+/// An integration's attributes and their types.
+pub(super) fn attributes(integration: &Integration) -> BTreeMap<AttributeName, AttributeType> {
     integration.properties.iter().map(|property| (property.name.clone(), property.kind)).collect()
 }
 
@@ -224,10 +226,12 @@ impl<'l> Loading<'l> {
     fn settings(&mut self, text: Option<&str>, names: &Names) -> SystemSettings {
         let Some(text) = text else { return SystemSettings::default_for(self.system) };
         let mut document = Document::new(self.file(&RulePath::System.to_string()), text);
-        let ParsedSettings { settings, rules } = settings::parse(self.system, &mut document);
-        for (number, rule) in (1..).zip(&rules) {
-            if !names.leave_open(&rule.value) {
-                check_unit_group(&mut document, number, rule, &names.schema);
+        let ParsedSettings { mut settings, rules } = settings::parse(self.system, &mut document);
+        for (group, rule) in settings.unit_groups.iter_mut().zip(&rules) {
+            if !names.leave_open(&rule.value)
+                && let Some(condition) = unit_group_condition(&mut document, rule, &names.schema)
+            {
+                group.condition = condition;
             }
         }
         self.errors.append(&mut document.errors);
@@ -242,14 +246,28 @@ fn take_over(set: &SegmentSet, id: &SegmentId, text: &str, present: &BTreeSet<Se
     same.then(|| segment.clone())
 }
 
-/// Checks a unit group's rule as if it were a segment's.
-fn check_unit_group(document: &mut Document<'_>, number: usize, rule: &Found<String>, schema: &Schema) {
-    let Ok(id) = SegmentId::new(&format!("unit_group_{number}")) else { return };
-    let Err(errors) = Segment::compile(id, &rule.value, schema) else { return };
-    for error in errors {
-        let at = document.place_within(rule, error.line, error.column);
-        document.error(at, format!("`rule`: {}", error.message), error.hint);
+/// A unit group's rule as a condition, checked as if it were a segment's. It must be one: it stands before every read of
+/// whoever is bound to the group, so a script would make each of them slow.
+fn unit_group_condition(document: &mut Document<'_>, rule: &Found<String>, schema: &Schema) -> Option<Condition> {
+    let id = SegmentId::new("unit_group").ok()?;
+    match Segment::compile(id, &rule.value, schema) {
+        Ok(segment) => {
+            let why = match segment.condition() {
+                Ok(condition) => return Some(condition.clone()),
+                Err(why) => why.to_owned(),
+            };
+            let at = document.place_within(rule, 1, 1);
+            let hint = "write it as one boolean expression over attributes".to_owned();
+            document.error(at, format!("`rule`: a unit group's rule can't run as a script: {why}"), Some(hint));
+        }
+        Err(errors) => {
+            for error in errors {
+                let at = document.place_within(rule, error.line, error.column);
+                document.error(at, format!("`rule`: {}", error.message), error.hint);
+            }
+        }
     }
+    None
 }
 
 #[cfg(test)]
@@ -377,6 +395,24 @@ mod tests {
         let told = mistakes(&[("integrations/crm.toml", CRM), ("system.toml", SYSTEM_WITH_GROUP)]);
         assert_eq!(told.len(), 1, "{told:#?}");
         assert!(told[0].starts_with("default/system.toml:3:") && told[0].contains("Seats"), "{told:#?}");
+    }
+
+    #[test]
+    fn a_unit_groups_rule_is_a_condition_and_no_script() {
+        let group = |rule: &str| format!("[[unit_groups]]\nid = \"a\"\nrule = '{rule}'\n");
+        let good =
+            loaded(&[("integrations/crm.toml", CRM), ("system.toml", &group("crm.Seats > 1"))]).result.ok().unwrap();
+        let schema = good.settings.unit_groups[0].condition.clone();
+        assert!(matches!(schema, crate::predicate::Condition::Attribute(_)), "{schema:?}");
+        let told = mistakes(&[
+            ("integrations/crm.toml", CRM),
+            ("system.toml", &group("let n = 0; while n < 3 { n += 1; } n == 3")),
+        ]);
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(
+            told[0].starts_with("default/system.toml:3:") && told[0].contains("can't run as a script"),
+            "{told:#?}"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! One way through: `files` (a folder as text) → `load` (`document`, `integration`, `settings`, then the segments) →
 //! `service` (swap, last good) ← `watch` (when) and `write` (by HTTP). `check` is the same without a server.
 
+mod change;
 mod check;
 mod document;
 mod files;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use crate::model::{SystemId, Timestamp};
 
+pub use change::{Changed, FileChange};
 pub use check::{Checked, check};
 pub use integration::{FieldPath, FieldPathError, Integration, IntegrationKind, Property};
 pub use path::{RulePath, RulePathError};

@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::load::attributes;
 use super::{FileError, Files, Integration, SystemSettings};
-use crate::model::{AttributeId, AttributeType, Date, IntegrationId, SystemId, Timestamp};
-use crate::segments::SegmentSet;
+use crate::model::{AttributeId, AttributeType, Date, IntegrationId, SegmentId, SystemId, Timestamp};
+use crate::predicate::Names;
+use crate::segments::{Schema, SegmentSet};
 
 /// One immutable, complete, checked version of a system's files.
 pub struct RuleSet {
@@ -46,6 +48,16 @@ impl RuleSet {
         integration.properties.iter().find(|property| property.name == id.name).map(|property| property.kind)
     }
 
+    /// What a rule of this system may name, for compiling one that is not among its files.
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        let integrations = self.integrations.iter();
+        Schema {
+            integrations: integrations.map(|(id, integration)| (id.clone(), attributes(integration))).collect(),
+            segments: self.segments.iter().map(|segment| segment.id.clone()).collect(),
+        }
+    }
+
     /// The day that it is in the system's time zone: what `today()` means in its rules.
     #[must_use]
     pub fn today(&self, now: Timestamp) -> Date {
@@ -56,5 +68,26 @@ impl RuleSet {
     #[must_use]
     pub fn file(&self, path: &super::RulePath) -> Option<&Arc<str>> {
         self.files.get(&path.to_string())
+    }
+}
+
+/// What a filter may name. As in rules, attributes of a disabled integration may be named, and read as missing.
+impl Names for RuleSet {
+    fn attribute_type(&self, attribute: &AttributeId) -> Option<AttributeType> {
+        let integration = self.integrations.get(&attribute.integration)?;
+        integration.property(&attribute.name).map(|property| property.kind)
+    }
+    fn has_segment(&self, segment: &SegmentId) -> bool {
+        self.segments.get(segment).is_some()
+    }
+    fn attributes(&self) -> Vec<String> {
+        let of = |integration: &Integration| {
+            let id = integration.id.clone();
+            integration.properties.iter().map(move |property| format!("{id}.{}", property.name)).collect::<Vec<_>>()
+        };
+        self.integrations.values().flat_map(of).collect()
+    }
+    fn segments(&self) -> Vec<String> {
+        self.segments.alphabetical().map(|(id, _)| id.to_string()).collect()
     }
 }

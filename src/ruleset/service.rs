@@ -202,6 +202,7 @@ impl RulesService {
     /// Reads the disk and makes live what is good and has changed.
     pub(super) fn refresh(&self, tried: &mut Tried) {
         let old = self.live();
+        self.finish_changes();
         let mut next = LiveRules::default();
         match settled(|| read_tree(&self.root)) {
             Ok(tree) => {

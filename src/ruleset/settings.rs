@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::document::{Document, Found, Section, did_you_mean};
 use crate::model::{IdentifierCase, SystemId, UnitGroupId};
+use crate::predicate::Condition;
 
 /// What `system.toml` says.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,14 +39,16 @@ pub enum Stage {
 }
 
 /// A set of end users to which an operator's view may be narrowed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct UnitGroup {
     /// Its id, as data-access entries name it.
     pub id: UnitGroupId,
     /// Its name for people; by default the id.
     pub name: String,
-    /// The rule that says who is in it; it has been checked against the system's attributes.
+    /// The rule that says who is in it.
     pub rule: String,
+    /// The same as a condition.
+    pub condition: Condition,
 }
 
 impl SystemSettings {
@@ -62,6 +65,9 @@ impl SystemSettings {
         }
     }
 }
+
+/// What stands for every end user in data access, beside the system's id.
+const EVERYONE: &str = "*";
 
 const STAGES: [(&str, Stage); 2] = [("production", Stage::Production), ("test", Stage::Test)];
 const CASES: [(&str, IdentifierCase); 2] = [("sensitive", IdentifierCase::Sensitive), ("lower", IdentifierCase::Lower)];
@@ -88,7 +94,7 @@ pub(super) fn parse(system: &SystemId, document: &mut Document<'_>) -> ParsedSet
     settings.identifier_case = section.choice(document, "identifier_case", &CASES).unwrap_or_default();
     let mut seen = HashMap::new();
     for group in section.tables(document, "unit_groups") {
-        if let Some((group, rule)) = read_unit_group(document, group, &mut seen) {
+        if let Some((group, rule)) = read_unit_group(system, document, group, &mut seen) {
             settings.unit_groups.push(group);
             parsed.rules.push(rule);
         }
@@ -114,6 +120,7 @@ fn read_zone(document: &mut Document<'_>, found: &Found<String>) -> Option<(Time
 }
 
 fn read_unit_group(
+    system: &SystemId,
     document: &mut Document<'_>,
     mut section: Section<'_, '_>,
     seen: &mut HashMap<UnitGroupId, usize>,
@@ -131,6 +138,11 @@ fn read_unit_group(
             return None;
         }
     };
+    if id.as_str() == EVERYONE || id.as_str() == system.as_str() {
+        let message = format!("`{id}` stands for every end user of the system and can't be one of its unit groups");
+        document.error(id_at, message, Some("choose another id".to_owned()));
+        return None;
+    }
     if let Some(first) = seen.get(&id) {
         document.error(id_at, format!("the unit group `{id}` is declared twice; the first time in line {first}"), None);
         return None;
@@ -138,7 +150,9 @@ fn read_unit_group(
     seen.insert(id.clone(), document.position(id_at).0);
     let rule = rule?;
     let name = name.map_or_else(|| id.to_string(), |found| found.value);
-    Some((UnitGroup { id, name, rule: rule.value.clone() }, rule))
+    // Nobody, until the rule is compiled.
+    let condition = Condition::Constant(false);
+    Some((UnitGroup { id, name, rule: rule.value.clone(), condition }, rule))
 }
 
 #[cfg(test)]
@@ -197,6 +211,8 @@ mod tests {
         only("[[unit_groups]]\nrule = 'true'", "1:1: the key `id` is missing");
         only("[[unit_groups]]\nid = 'a'", "1:1: the key `rule` is missing");
         only("[[unit_groups]]\nid = \"a\\u0007\"\nrule = 'true'", "2:6: a unit group id must have 1 to 128 printable");
+        only("[[unit_groups]]\nid = '*'\nrule = 'true'", "2:6: `*` stands for every end user of the system");
+        only("[[unit_groups]]\nid = 'default'\nrule = 'true'", "2:6: `default` stands for every end user");
         let twice = "[[unit_groups]]\nid = 'a'\nrule = 'true'\n";
         only(&twice.repeat(2), "5:6: the unit group `a` is declared twice; the first time in line 2");
     }

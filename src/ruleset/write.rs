@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::files::{Folder, MAX_FILE, read_system, settled, too_large};
 use super::load::revision;
+use super::service::Tried;
 use super::{FileError, RulePath, RulesService};
 use crate::model::SystemId;
 
@@ -88,6 +89,33 @@ impl RulesService {
             return Err(RuleWriteError::ReadOnly);
         }
         let mut tried = self.lock();
+        self.write_held(&mut tried, system, path, text, if_match)
+    }
+
+    /// Makes a system of this `system.toml`; `None` where there is a folder of its name already. Blocks.
+    ///
+    /// # Errors
+    /// [`RuleWriteError`]; then nothing has changed.
+    pub fn create(&self, system: &SystemId, settings: &str) -> Result<Option<Written>, RuleWriteError> {
+        if self.options.read_only {
+            return Err(RuleWriteError::ReadOnly);
+        }
+        let mut tried = self.lock();
+        if self.root.join(system.as_str()).symlink_metadata().is_ok() {
+            return Ok(None);
+        }
+        self.write_held(&mut tried, system, &RulePath::System, Some(settings), None).map(Some)
+    }
+
+    /// [`RulesService::write`] by whoever holds the lock.
+    fn write_held(
+        &self,
+        tried: &mut Tried,
+        system: &SystemId,
+        path: &RulePath,
+        text: Option<&str>,
+        if_match: Option<&str>,
+    ) -> Result<Written, RuleWriteError> {
         let on_disk = settled(|| read_system(&self.root, system));
         let mut folder = match (on_disk, path, text) {
             (Some(folder), _, _) => folder,
@@ -120,12 +148,12 @@ impl RulesService {
             None => delete(&target),
         };
         change.map_err(|error| RuleWriteError::Io(error.to_string()))?;
-        self.refresh(&mut tried);
+        self.refresh(tried);
         Ok(Written { etag: text.map(etag), created: text.is_some() && !existed, revision })
     }
 
     /// Loads the system as it would be; gives its revision.
-    fn check_change(&self, system: &SystemId, folder: &Folder) -> Result<String, RuleWriteError> {
+    pub(super) fn check_change(&self, system: &SystemId, folder: &Folder) -> Result<String, RuleWriteError> {
         let live = self.live();
         let previous = live.systems.get(system).map(AsRef::as_ref);
         let mut errors = match self.load(system, &folder.files, previous).result {
@@ -139,23 +167,37 @@ impl RulesService {
 }
 
 /// Replaces a file's text so that, whatever happens, either the old or the new one is there whole.
-fn replace(target: &Path, text: &str) -> io::Result<()> {
-    // A link stays one: what it leads to is replaced.
-    let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
-    let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    make_folder(folder)?;
-    // Ignored by its dot should it be left behind. One name will do: whoever writes holds the service's lock.
-    let draft = folder.join(format!(".{}.rollcall-draft", name.to_string_lossy()));
+pub(super) fn replace(target: &Path, text: &str) -> io::Result<()> {
+    let Draft { target, draft, folder } = Draft::of(target)?;
+    make_folder(&folder)?;
     let written = write_whole(&draft, &target, text).and_then(|()| fs::rename(&draft, &target));
     if written.is_err() {
         let _ = fs::remove_file(&draft);
     }
-    written.and_then(|()| sync_folder(folder))
+    written.and_then(|()| sync_folder(&folder))
 }
 
-fn write_whole(draft: &Path, target: &Path, text: &str) -> io::Result<()> {
+/// Where a file's next version is written before it takes the file's place.
+pub(super) struct Draft {
+    pub(super) target: PathBuf,
+    pub(super) draft: PathBuf,
+    pub(super) folder: PathBuf,
+}
+
+impl Draft {
+    pub(super) fn of(target: &Path) -> io::Result<Self> {
+        // A link stays one: what it leads to is replaced.
+        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
+        let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        // Ignored by its dot should it be left behind. One name will do: whoever writes holds the service's lock.
+        let draft = folder.join(format!(".{}.rollcall-draft", name.to_string_lossy()));
+        Ok(Self { draft, folder: folder.to_path_buf(), target })
+    }
+}
+
+pub(super) fn write_whole(draft: &Path, target: &Path, text: &str) -> io::Result<()> {
     let mut file = File::create(draft)?;
     if let Ok(metadata) = fs::metadata(target) {
         file.set_permissions(metadata.permissions())?;
@@ -164,13 +206,13 @@ fn write_whole(draft: &Path, target: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-fn delete(target: &Path) -> io::Result<()> {
+pub(super) fn delete(target: &Path) -> io::Result<()> {
     fs::remove_file(target)?;
     target.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Makes a folder and those above it, each durable in the one that holds it.
-fn make_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     let missing: Vec<PathBuf> = folder.ancestors().take_while(|path| !path.exists()).map(Path::to_path_buf).collect();
     for path in missing.iter().rev() {
         fs::create_dir(path)?;
@@ -179,7 +221,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

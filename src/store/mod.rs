@@ -242,6 +242,14 @@ impl Store {
         self.read_records(|tree| records::list(tree, table))
     }
 
+    /// The first `most` records of a table from a key on, that one included: by the key's length, then by its bytes.
+    ///
+    /// # Errors
+    /// As [`Store::record`].
+    pub fn records_from(&self, table: Table, from: &[u8], most: usize) -> Result<Vec<KeyValue>, StoreError> {
+        self.read_records(|tree| records::list_from(tree, table, from, most))
+    }
+
     /// Why nothing is acknowledged on this handle any more, once a write or a sync has failed.
     #[must_use]
     pub fn failed(&self) -> Option<String> {

@@ -94,18 +94,25 @@ pub(super) fn get(tree: &Tree, table: Table, key: &[u8]) -> Result<Option<Vec<u8
 
 /// All records of a table, by key.
 pub(super) fn list(tree: &Tree, table: Table) -> Result<Vec<KeyValue>, StoreError> {
-    let mut records = Vec::new();
-    for found in Parcels::new(tree.scan_prefix([table.code()])) {
-        match found? {
-            Found::Whole { prefix, mut bytes, .. } => {
-                let key = prefix.get(BEFORE_KEY..).unwrap_or_default().to_vec();
-                bytes.drain(..parcel::HEADER.min(bytes.len()));
-                records.push((key, bytes));
-            }
-            Found::Broken { why, .. } => return Err(StoreError::damaged(format!("a record is {why}"), "that record")),
-        }
-    }
+    let mut records = read(tree.scan_prefix([table.code()])).collect::<Result<Vec<_>, _>>()?;
     // On disk, shorter keys come first.
     records.sort_unstable();
     Ok(records)
+}
+
+/// The first `most` records of a table from a key on, in the order on disk: by the key's length, then by its bytes.
+pub(super) fn list_from(tree: &Tree, table: Table, from: &[u8], most: usize) -> Result<Vec<KeyValue>, StoreError> {
+    read(tree.range(prefix(table, from)?..vec![table.code() + 1])).take(most).collect()
+}
+
+/// Records with their keys, as they come.
+fn read(records: sled::Iter) -> impl Iterator<Item = Result<KeyValue, StoreError>> {
+    Parcels::new(records).map(|found| match found? {
+        Found::Whole { prefix, mut bytes, .. } => {
+            let key = prefix.get(BEFORE_KEY..).unwrap_or_default().to_vec();
+            bytes.drain(..parcel::HEADER.min(bytes.len()));
+            Ok((key, bytes))
+        }
+        Found::Broken { why, .. } => Err(StoreError::damaged(format!("a record is {why}"), "that record")),
+    })
 }

@@ -3,19 +3,28 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Ask, Server, crm, segment};
+use crate::api::imports::csv_integration;
+use crate::support::{Ask, Server, crm, segment, user};
 
 #[test]
 fn every_documented_operation_answers() {
     // A server of its own: this calls everything, maintenance and deleting too.
     let files = [
         ("s/integrations/crm.toml", crm()),
+        ("s/integrations/upload.toml", csv_integration()),
         ("s/segments/all.rhai", segment("true")),
         ("s/system.toml", "name = \"S\"\n".to_owned()),
     ];
     let server = Server::with(&files).start();
     let system = server.system("s");
+    let uploads = system.admin("integrations/upload/imports");
+    let upload = system.client.request(Method::POST, &uploads).header("content-type", "text/csv").body("email,Seats\n");
+    let import = upload.ask().is(202)["id"].as_str().expect("an import").to_owned();
     let document = system.client.get("/openapi.json").is(200);
+    server.anonymous().post("/accounts/access-requests", &json!({ "email": "ask@example.com" })).is(202);
+    let requests = system.client.get("/admin/v1/access-requests").is(200);
+    let request = requests["items"][0]["id"].as_str().expect("a request");
+    system.client.post("/admin/v1/clients", &json!({ "client_id": "ci", "role": "Viewer" })).is(201);
     let mut operations = 0;
     let mut silent = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -29,7 +38,8 @@ fn every_documented_operation_answers() {
             system.write(&[("integrations/crm.toml", &crm()), ("segments/all.rhai", &segment("true"))]);
             system.reload();
             system.update("crm", &json!([{ "Email": "a", "Seats": 1 }])).counts();
-            let filled = fill(path, operation, item);
+            system.client.put("/admin/v1/users/ann", &user("ann", "Viewer")).is(200);
+            let filled = fill(path, operation, item, &import, request);
             let reply = system.client.request(method.clone(), &filled).json(&json!({})).ask();
             if matches!(reply.status, 404 | 405 | 501) {
                 silent.push(format!("{method} {filled} answered {}: {}", reply.status, reply.body));
@@ -51,7 +61,7 @@ fn every_documented_operation_answers() {
 }
 
 /// The path with something that exists in each of its parameters' places.
-fn fill(path: &str, operation: &Value, item: &Value) -> String {
+fn fill(path: &str, operation: &Value, item: &Value, import: &str, request: &str) -> String {
     let declared = |name: &str| {
         [operation, item].iter().any(|at| {
             at["parameters"].as_array().is_some_and(|list| list.iter().any(|p| p["name"] == name && p["in"] == "path"))
@@ -71,6 +81,11 @@ fn fill(path: &str, operation: &Value, item: &Value) -> String {
             "attributes" => "crm.Seats",
             "oauth" => "default",
             "docs" => "index.html",
+            "imports" => import,
+            "users" => "ann",
+            "actions" => "inactive",
+            "clients" => "ci",
+            "access-requests" => request,
             other => panic!("{path}: what stands after `{other}`?"),
         });
         rest = after;

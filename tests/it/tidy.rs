@@ -12,6 +12,7 @@ const FLOORS: &[&str] = &[
     "http",
     "intake",
     "accounts",
+    "filters",
     "engine",
     "ruleset",
     "segments",

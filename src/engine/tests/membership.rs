@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::live::{Live, Progress};
+use crate::engine::live::Live;
 use crate::engine::mask::Mask;
+use crate::engine::parallel::Progress;
 use crate::model::{Date, SegmentId};
 use crate::ruleset::{Files, compile};
 
@@ -177,12 +178,12 @@ proptest! {
                 }
                 Happening::Step(Step::Delete(id)) => {
                     let id = EndUserId::new(&format!("user{id}")).unwrap();
-                    block(engine.delete(system(), id.clone())).unwrap();
+                    block(engine.delete(system(), id.clone(), Vec::new())).unwrap();
                     prop_assert!(engine.events_after(&system(), 0, 10_000).events.iter().all(|event| *event.id != *id.as_str()));
                 }
                 Happening::Step(Step::Unset(id, i, a)) => {
                     let id = EndUserId::new(&format!("user{id}")).unwrap();
-                    block(engine.unset(system(), id, attribute(INTEGRATIONS[i], NAMES[a]))).unwrap();
+                    block(engine.unset(system(), id, attribute(INTEGRATIONS[i], NAMES[a]), Vec::new())).unwrap();
                 }
                 Happening::Step(Step::Checkpoint) => block(engine.checkpoint()).unwrap(),
                 Happening::Step(stop @ (Step::Restart | Step::Crash)) => {

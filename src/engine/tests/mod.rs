@@ -245,13 +245,13 @@ proptest! {
                 }
                 Step::Delete(id) => {
                     let id = format!("user{id}");
-                    let gone = block(engine.delete(system(), EndUserId::new(&id).unwrap())).unwrap();
+                    let gone = block(engine.delete(system(), EndUserId::new(&id).unwrap(), Vec::new())).unwrap();
                     prop_assert_eq!(gone, model.remove(&id).is_some());
                 }
                 Step::Unset(id, i, a) => {
                     let id = format!("user{id}");
                     let attribute = attribute(INTEGRATIONS[i], NAMES[a]);
-                    let unset = block(engine.unset(system(), EndUserId::new(&id).unwrap(), attribute)).unwrap();
+                    let unset = block(engine.unset(system(), EndUserId::new(&id).unwrap(), attribute, Vec::new())).unwrap();
                     prop_assert_eq!(unset, model.get_mut(&id).is_some_and(|end_user| end_user.remove(&(i, a)).is_some()));
                 }
                 Step::Checkpoint => block(engine.checkpoint()).unwrap(),

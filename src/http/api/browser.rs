@@ -58,7 +58,7 @@ pub(crate) async fn rotate(
     query: Result<Query<RotationQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<BrowserResponse>, Problem> {
     let grace_hours = grace_hours(query)?;
-    at.state.accounts.rotate_browser_keys(at.system(), grace_hours).await?;
+    at.state.accounts.rotate_browser_keys(at.actor.clone(), at.system(), grace_hours).await?;
     Ok(Json(keys(&at)))
 }
 

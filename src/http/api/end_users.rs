@@ -12,8 +12,9 @@ use utoipa::ToSchema;
 
 use super::super::auth::{At, needs};
 use super::super::problem::Problem;
-use crate::engine::{EndUser, Members};
-use crate::model::{AttributeId, AttributeName, IntegrationId, Permission, SegmentId, Timestamp};
+use crate::accounts::Act;
+use crate::engine::{EndUser, Members, RecordWrite};
+use crate::model::{AttributeId, AttributeName, EndUserId, IntegrationId, Permission, SegmentId, Timestamp};
 use crate::ruleset::RuleSet;
 
 /// An end user.
@@ -139,7 +140,9 @@ pub(crate) async fn segments(at: At<needs::EndUsersAndSegmentsRead>) -> Result<R
 )]
 pub(crate) async fn delete(at: At<needs::EndUsersDelete>) -> Result<StatusCode, Problem> {
     let id = at.end_user()?;
-    let deleted = at.state.engine.delete(at.system().clone(), id).await?;
+    demand_in_sight(&at, &id, Permission::EndUsersDelete)?;
+    let entry = audited(&at, "end_user.delete", &id, None)?;
+    let deleted = at.state.engine.delete(at.system().clone(), id, vec![entry]).await?;
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
 }
 
@@ -165,8 +168,31 @@ pub(crate) async fn unset(at: At<needs::EndUsersWrite>) -> Result<StatusCode, Pr
     if at.rules.attribute_type(&attribute).is_none() {
         return Err(Problem::not_found(format!("there is no attribute `{attribute}` of an enabled integration")));
     }
-    let unset = at.state.engine.unset(at.system().clone(), id, attribute).await?;
+    demand_in_sight(&at, &id, Permission::EndUsersWrite)?;
+    let entry = audited(&at, "end_user.unset", &id, Some(&attribute))?;
+    let unset = at.state.engine.unset(at.system().clone(), id, attribute, vec![entry]).await?;
     if unset { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("the end user has no value of it")) }
+}
+
+/// 404 for an end user over whom the caller does not have the permission, as for one that there is not.
+fn demand_in_sight<P>(at: &At<P>, id: &EndUserId, permission: Permission) -> Result<(), Problem> {
+    at.reader_for(&at.rules, permission)?.end_user(id).map(|_| ()).ok_or_else(unknown)
+}
+
+/// What the audit says of a change of an end user: a keyed hash stands for the identifier.
+fn audited<P>(
+    at: &At<P>,
+    action: &'static str,
+    id: &EndUserId,
+    attribute: Option<&AttributeId>,
+) -> Result<RecordWrite, Problem> {
+    let accounts = &at.state.accounts;
+    let object = format!("systems/{}/end-users/{}", at.system(), accounts.end_user_hash(at.system(), id));
+    let act = match attribute {
+        Some(attribute) => Act::new(action, object).before(serde_json::json!({ "attribute": attribute.to_string() })),
+        None => Act::new(action, object),
+    };
+    Ok(accounts.audited(&at.actor, act)?)
 }
 
 fn unknown() -> Problem {

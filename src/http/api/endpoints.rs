@@ -77,7 +77,7 @@ pub(crate) async fn rotate(
 ) -> Result<Json<EndpointResponse>, Problem> {
     let grace_hours = grace_hours(query)?;
     let integration = api_integration(&at)?;
-    at.state.accounts.rotate_integration_token(at.system(), &integration.id, grace_hours).await?;
+    at.state.accounts.rotate_integration_token(at.actor.clone(), at.system(), &integration.id, grace_hours).await?;
     endpoint(&at).map(Json)
 }
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::super::auth::{Permit, needs};
 use super::super::problem::Problem;
+use crate::accounts::Act;
 use crate::model::{AttributeId, SystemId};
 use crate::ruleset::LiveRules;
 
@@ -54,6 +56,8 @@ pub(crate) async fn purge(permit: Permit<needs::Operate>) -> Result<Json<PurgeRe
     let live = permit.state.rules.live();
     let keep = move |system: &SystemId, attribute: &AttributeId| is_declared(&live, system, attribute);
     let purged = permit.state.engine.purge(Arc::new(keep)).await?;
+    let act = Act::new("maintenance.purge", "maintenance").after(json!({ "purged": purged }));
+    permit.state.accounts.note(&permit.actor, act).await;
     Ok(Json(PurgeResponse { purged }))
 }
 

@@ -10,7 +10,12 @@ use utoipa::ToSchema;
 
 use super::super::auth::{At, Demand};
 use super::super::problem::{Kind, Problem, quoted_etag};
+use crate::accounts::Act;
+use crate::model::SystemId;
 use crate::ruleset::{RulePath, RuleSet, RuleWriteError, Written, etag};
+
+/// Longest text that the audit keeps whole, in bytes.
+const MAX_AUDITED: usize = 16 << 10;
 
 /// What a write sends.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -110,6 +115,7 @@ async fn write<P: Demand>(
 ) -> Result<(Written, Option<String>), Problem> {
     at.demand_publish(at.rules.settings.stage)?;
     let expected = IfMatch::read(headers)?.against(etag_of(&at.rules, &path))?;
+    let act = audited(at.system(), &path, text_of(&at.rules, &path).map(AsRef::as_ref), text.as_deref());
     let (rules, system) = (Arc::clone(&at.state.rules), at.system().clone());
     let write = move || {
         let written = rules.write(&system, &path, text.as_deref(), expected.as_deref())?;
@@ -117,7 +123,37 @@ async fn write<P: Demand>(
     };
     let written: Result<_, RuleWriteError> =
         tokio::task::spawn_blocking(write).await.map_err(|error| Problem::internal(&error.to_string()))?;
-    Ok(written?)
+    let written = written?;
+    at.state.accounts.note(&at.actor, act).await;
+    Ok(written)
+}
+
+/// What the audit says of a file that is written, or (with no text after) deleted.
+pub(crate) fn audited(system: &SystemId, path: &RulePath, before: Option<&str>, after: Option<&str>) -> Act {
+    let place = match path {
+        RulePath::System => String::new(),
+        RulePath::Integration(id) => format!("/integrations/{id}"),
+        RulePath::Segment(id) => format!("/segments/{id}"),
+    };
+    let action = match (before, after) {
+        (_, None) => "rule.delete",
+        (None, Some(_)) => "rule.create",
+        (Some(_), Some(_)) => "rule.update",
+    };
+    let mut act = Act::new(action, format!("systems/{system}{place}"));
+    if let Some(before) = before {
+        act = act.before(kept(before));
+    }
+    match after {
+        Some(after) => act.after(kept(after)),
+        None => act,
+    }
+}
+
+/// A file as the audit keeps it; of a long one, by what it can be known again.
+fn kept(text: &str) -> serde_json::Value {
+    let text_kept = (text.len() <= MAX_AUDITED).then_some(text);
+    serde_json::json!({ "etag": etag(text), "bytes": text.len(), "text": text_kept })
 }
 
 /// The header `If-Match`.

@@ -1,5 +1,6 @@
 //! `/admin/v1/config` and `/admin/v1/reload`: which rules are live, and what is wrong on disk.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -38,6 +39,17 @@ pub(crate) struct SystemItem {
     errors: Vec<FileErrorItem>,
     /// What is worth a look.
     warnings: Vec<FileErrorItem>,
+    /// How far judging everybody by new rules, or for a new day, has come; null while nothing is computed.
+    computing: Option<ComputingItem>,
+}
+
+/// How far something has come.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ComputingItem {
+    /// Parts that are done.
+    done: usize,
+    /// Of how many.
+    total: usize,
 }
 
 /// A mistake in a rule file.
@@ -62,9 +74,11 @@ impl From<&FileError> for FileErrorItem {
     }
 }
 
-impl From<&SystemReport> for SystemItem {
-    fn from(report: &SystemReport) -> Self {
+impl SystemItem {
+    fn new(report: &SystemReport, computing: &BTreeMap<SystemId, (usize, usize)>) -> Self {
+        let computing = computing.get(report.system.as_str());
         Self {
+            computing: computing.map(|(done, total)| ComputingItem { done: *done, total: *total }),
             system: report.system.clone(),
             revision: report.revision.clone(),
             live_since: report.live_since,
@@ -107,7 +121,9 @@ pub(crate) async fn reload(permit: Permit<needs::Operate>) -> Result<Json<Config
     let rules = Arc::clone(&permit.state.rules);
     let live = tokio::task::spawn_blocking(move || rules.reload());
     let live = live.await.map_err(|error| Problem::internal(&error.to_string()))?;
-    Ok(Json(ConfigResponse { items: live.reports.iter().map(SystemItem::from).collect() }))
+    let computing = permit.state.engine.computing();
+    let items = live.reports.iter().map(|report| SystemItem::new(report, &computing)).collect();
+    Ok(Json(ConfigResponse { items }))
 }
 
 /// The reports that the caller may see; 403 for who may see none.
@@ -117,7 +133,9 @@ fn config(caller: &Caller, live: &LiveRules) -> Result<ConfigResponse, Problem> 
         // A folder that is misnamed belongs to no system.
         Err(_) => caller.demand(Permission::SystemsRead, None).is_ok(),
     };
-    let items: Vec<_> = live.reports.iter().filter(may_see).map(SystemItem::from).collect();
+    let computing = caller.state.engine.computing();
+    let seen = live.reports.iter().filter(may_see);
+    let items: Vec<_> = seen.map(|report| SystemItem::new(report, &computing)).collect();
     if items.is_empty() {
         caller.demand(Permission::SystemsRead, None)?;
     }

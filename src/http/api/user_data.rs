@@ -90,7 +90,7 @@ pub(crate) async fn update(caller: Caller, request: Request) -> Result<Json<Upda
     let started = Instant::now();
     let Caller { state, principal } = caller;
     body::demand_json(request.headers())?;
-    if !state.rates().take(&principal.name, started) {
+    if !state.rates().take(&principal.id(), started) {
         let limit = state.config.limits.updates_per_second;
         return Err(Problem::new(
             Kind::TooManyRequests,
@@ -105,7 +105,7 @@ pub(crate) async fn update(caller: Caller, request: Request) -> Result<Json<Upda
     let outcome = match update {
         Ok(mut update) => {
             update.idempotency = key.zip(call_hash).map(|(key, call_hash)| {
-                let key = [principal.name.as_bytes(), b"\0", key.as_bytes()].concat();
+                let key = [principal.id().as_bytes(), b"\0", key.as_bytes()].concat();
                 Idempotency { key, call_hash }
             });
             state.engine.update(update).await.map_err(Problem::from)
@@ -118,7 +118,7 @@ pub(crate) async fn update(caller: Caller, request: Request) -> Result<Json<Upda
     };
     let call = CallRecord {
         at: state.clock.now(),
-        client: principal.name.clone(),
+        client: principal.id().into_owned(),
         status,
         records: Some(records),
         duration_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),

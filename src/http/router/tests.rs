@@ -26,6 +26,7 @@ const PUBLIC: &[&str] = &[
     "oauth_token",
     "openapi",
     "ready",
+    "request_access",
     "revoke_token",
     "sdk",
 ];

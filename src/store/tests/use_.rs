@@ -295,3 +295,22 @@ fn nothing_is_acknowledged_after_a_failure_and_reading_goes_on() {
     assert_eq!(store.record(Table::Users, b"ann").unwrap().unwrap(), b"1");
     assert_eq!(entries(&store, 0).len(), 1);
 }
+
+#[test]
+fn a_table_is_read_in_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    for (key, len) in [(b"b1", 1), (b"b2", 12_000), (b"b3", 1)] {
+        append(&store, &record(Table::Audit, key, Some(&vec![7; len])));
+    }
+    append(&store, &record(Table::AccessRequests, b"c1", Some(b"other")));
+    append(&store, &record(Table::Mail, b"a1", Some(b"other")));
+    let keys = |from: &[u8], most| -> Vec<Vec<u8>> {
+        store.records_from(Table::Audit, from, most).unwrap().into_iter().map(|(key, _)| key).collect()
+    };
+    assert_eq!(keys(b"", 9), [b"b1", b"b2", b"b3"]);
+    assert_eq!(keys(b"b1", 2), [b"b1", b"b2"]);
+    assert_eq!(keys(b"b2", 9), [b"b2", b"b3"]);
+    assert_eq!(store.records_from(Table::Audit, b"b2", 1).unwrap()[0].1.len(), 12_000, "a record of several parts");
+    assert!(keys(b"b4", 9).is_empty());
+}

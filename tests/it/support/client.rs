@@ -37,6 +37,10 @@ impl Client {
     pub fn anonymous(&self) -> Self {
         Self::new(&self.base)
     }
+    /// `http://127.0.0.1:PORT`
+    pub fn base(&self) -> &str {
+        &self.base
+    }
     /// The access token.
     pub fn bearer(&self) -> &str {
         self.bearer.as_deref().expect("this client has an access token")

@@ -6,6 +6,7 @@
 
 mod browser;
 mod client;
+mod operators;
 mod poll;
 mod process;
 mod rules;
@@ -14,6 +15,7 @@ mod system;
 
 pub use browser::Browser;
 pub use client::{Ask, Client, Counts, Reply};
+pub use operators::{ADMIN, ADMIN_PASSWORD, all_items, entry, fresh, keys, operators, operators_setup, user};
 pub use poll::eventually;
 pub use rules::{crm, integration, property, segment, swap_link, write_tree};
 pub use server::{CLIENT_ID, CLIENT_SECRET, Home, Server};

@@ -28,6 +28,11 @@ impl Setup {
         text.clone_into(&mut self.config);
         self
     }
+    /// One more role in `config.toml`.
+    pub fn role(mut self, name: &str, permissions: &[&str]) -> Self {
+        self.config.push_str(&format!("\n[[roles]]\nname = \"{name}\"\npermissions = {permissions:?}\n"));
+        self
+    }
     /// One more environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));

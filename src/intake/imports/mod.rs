@@ -1,0 +1,37 @@
+//! CSV imports: a file of any size becomes the end users' attributes of an integration of kind `csv`.
+//!
+//! ```text
+//! upload ──► spool (a file) ──► validate: every row judged ──► apply: batch by batch through the engine
+//! ```
+//!
+//! | file | owns |
+//! | --- | --- |
+//! | `service` | taking uploads, the queue, the one thread, what is kept and for how long |
+//! | `job` | one import from its file to its end |
+//! | `import` | an import's states and its stored form |
+//! | `spool` | the folder of files |
+//! | `rows`, `cells` | CSV (RFC 4180): rows of a file, cells of a row |
+//! | `layout`, `judge` | what columns and rows mean for an integration |
+//! | `faults`, `errors` | what can be wrong, and the list of it |
+//!
+//! Invariants: nothing is stored before every row was judged; rows and the progress that they stand for are one commit,
+//! so that after a crash an import goes on exactly where it was; a file is removed when its import ends.
+
+mod cells;
+mod errors;
+mod faults;
+#[cfg(test)]
+mod fixtures;
+mod import;
+mod job;
+mod judge;
+mod layout;
+mod rows;
+mod service;
+mod spool;
+
+pub use errors::ErrorsCsv;
+pub use faults::RowError;
+pub use import::{Import, ImportId, ImportState, OnError};
+pub use layout::Columns;
+pub use service::{ImportPage, Imports, ImportsOptions, NewImport, TargetError, Upload, UploadError};

@@ -1,0 +1,289 @@
+//! Who may call what: every operation of the API's document × every role × a client's own and another system.
+//!
+//! What is expected stands here, apart from the server and from its document. An operation without an entry fails the
+//! test, so that nobody adds one without saying whom it is for.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Ask, Client, crm, operators_setup, segment};
+
+/// Where a permission counts.
+#[derive(Clone, Copy, PartialEq)]
+enum Where {
+    /// The matter of the whole account: whichever systems the caller has.
+    Account,
+    /// The matter of the system in the path.
+    System,
+    /// The matter of the system that the integration's token in the body names; a wrong token is refused to everyone.
+    Token,
+}
+use Where::{Account, System, Token};
+
+/// Whom an operation is for.
+enum Entry {
+    /// Everyone, without an access token.
+    Open,
+    /// Whoever has all of these.
+    Needs(Where, &'static [&'static str]),
+}
+use Entry::{Needs, Open};
+
+/// Every operation.
+#[rustfmt::skip]
+const ENTRIES: &[(&str, Entry)] = &[
+    // Open to everyone
+    ("authorization_server", Open),
+    ("connect_token", Open),
+    ("oauth_token", Open),
+    ("revoke_token", Open),
+    ("request_access", Open),
+    ("health", Open),
+    ("ready", Open),
+    ("openapi", Open),
+    ("docs", Open),
+    ("docs_page", Open),
+    ("docs_file", Open),
+    // End users
+    ("update_end_users", Needs(Token, &["end_users:write"])),
+    ("get_end_user", Needs(System, &["end_users:read"])),
+    ("get_end_user_segments", Needs(System, &["end_users:read", "segments:read"])),
+    ("delete_end_user", Needs(System, &["end_users:delete"])),
+    ("unset_attribute", Needs(System, &["end_users:write"])),
+    // Rules
+    ("get_config", Needs(Account, &["systems:read"])),
+    ("reload", Needs(Account, &["operate"])),
+    ("list_systems", Needs(Account, &["systems:read"])),
+    ("create_system", Needs(Account, &["systems:write", "publish:production"])),
+    ("get_system", Needs(System, &["systems:read"])),
+    ("put_system", Needs(System, &["systems:write", "publish:production"])),
+    ("list_integrations", Needs(System, &["integrations:read"])),
+    ("get_integration", Needs(System, &["integrations:read"])),
+    ("put_integration", Needs(System, &["integrations:write", "publish:production"])),
+    ("delete_integration", Needs(System, &["integrations:write", "publish:production"])),
+    ("list_segments", Needs(System, &["segments:read"])),
+    ("get_segment", Needs(System, &["segments:read"])),
+    ("put_segment", Needs(System, &["segments:write", "publish:production"])),
+    ("delete_segment", Needs(System, &["segments:write", "publish:production"])),
+    // Integrations at work
+    ("get_endpoint", Needs(System, &["integrations:write"])),
+    ("rotate_token", Needs(System, &["integrations:write"])),
+    ("test_integration", Needs(System, &["integrations:write"])),
+    ("list_calls", Needs(System, &["integrations:read"])),
+    // Users
+    ("list_users", Needs(Account, &["users:read"])),
+    ("get_user", Needs(Account, &["users:read"])),
+    ("export_users", Needs(Account, &["users:read"])),
+    ("bulk_download_users", Needs(Account, &["users:read"])),
+    ("create_user", Needs(Account, &["users:write"])),
+    ("put_user", Needs(Account, &["users:write"])),
+    ("delete_user", Needs(Account, &["users:write"])),
+    ("put_data_access", Needs(Account, &["users:write"])),
+    ("act_on_user", Needs(Account, &["users:write"])),
+    ("act_on_users", Needs(Account, &["users:write"])),
+    ("invite", Needs(Account, &["users:invite"])),
+    ("list_access_requests", Needs(Account, &["access_requests:manage"])),
+    ("approve_access", Needs(Account, &["access_requests:manage"])),
+    ("deny_access", Needs(Account, &["access_requests:manage"])),
+    ("list_roles", Needs(Account, &["roles:read"])),
+    // Clients and audit
+    ("list_clients", Needs(Account, &["clients:read"])),
+    ("get_client", Needs(Account, &["clients:read"])),
+    ("create_client", Needs(Account, &["clients:write"])),
+    ("put_client", Needs(Account, &["clients:write"])),
+    ("rotate_client_secret", Needs(Account, &["clients:write"])),
+    ("disable_client", Needs(Account, &["clients:write"])),
+    ("enable_client", Needs(Account, &["clients:write"])),
+    ("list_audit", Needs(Account, &["audit:read"])),
+    // Operation
+    ("checkpoint", Needs(Account, &["operate"])),
+    ("purge", Needs(Account, &["operate"])),
+    ("metrics", Needs(Account, &["metrics:read"])),
+];
+
+/// Every permission.
+const ALL: &[&str] = &[
+    "end_users:read",
+    "end_users:write",
+    "end_users:delete",
+    "integrations:read",
+    "integrations:write",
+    "segments:read",
+    "segments:write",
+    "users:read",
+    "users:write",
+    "users:invite",
+    "access_requests:manage",
+    "roles:read",
+    "systems:read",
+    "systems:write",
+    "clients:read",
+    "clients:write",
+    "audit:read",
+    "metrics:read",
+    "operate",
+    "publish:test",
+    "publish:production",
+];
+
+/// What each role has; beside the built-in ones, one of the configuration, and one that has nothing.
+fn roles() -> Vec<(&'static str, Vec<&'static str>)> {
+    let but = |without: &[&str]| ALL.iter().copied().filter(|p| !without.contains(p)).collect();
+    vec![
+        ("Admin", ALL.to_vec()),
+        (
+            "Editor",
+            but(&[
+                "users:write",
+                "access_requests:manage",
+                "clients:read",
+                "clients:write",
+                "systems:write",
+                "publish:production",
+                "operate",
+                "audit:read",
+                "end_users:delete",
+            ]),
+        ),
+        (
+            "Viewer",
+            vec![
+                "end_users:read",
+                "integrations:read",
+                "segments:read",
+                "users:read",
+                "roles:read",
+                "systems:read",
+                "metrics:read",
+            ],
+        ),
+        ("Integration", vec!["end_users:write"]),
+        (
+            "Manager",
+            vec![
+                "users:read",
+                "users:write",
+                "users:invite",
+                "access_requests:manage",
+                "clients:read",
+                "clients:write",
+                "end_users:read",
+            ],
+        ),
+        ("Nothing", vec![]),
+    ]
+}
+
+/// An operation of the document.
+struct Operation {
+    id: String,
+    method: Method,
+    path: String,
+}
+
+fn operations(document: &Value) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let Some(id) = operation["operationId"].as_str() else { continue };
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
+            operations.push(Operation { id: id.to_owned(), method, path: path.clone() });
+        }
+    }
+    operations
+}
+
+/// The path in a system. The other parameters name what there is not, so that an allowed call is answered 404, 409 or 422
+/// and changes nothing; but where a file must be there to be asked for the permission to publish, they name that.
+fn fill(operation: &Operation, system: &str) -> String {
+    let publishes = matches!(operation.id.as_str(), "delete_integration" | "delete_segment");
+    let mut filled = String::new();
+    let mut rest = operation.path.as_str();
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').expect("a parameter is closed");
+        filled.push_str(before);
+        filled.push_str(match name {
+            "s" => system,
+            "company" => "default",
+            "i" if publishes => "crm",
+            "id" if publishes => "big",
+            _ => "nobody",
+        });
+        rest = after;
+    }
+    filled + rest
+}
+
+/// A body that is far enough from empty for the call to come to every permission, and changes nothing.
+fn body(operation: &Operation, token: &str) -> Value {
+    match operation.id.as_str() {
+        "update_end_users" => json!({ "token": token, "data": [{ "Email": "a", "Seats": 1 }] }),
+        "create_system" => json!({ "id": "own" }),
+        id if id.starts_with("put_") && operation.path.contains("{s}") => json!({ "text": "(" }),
+        _ => json!({}),
+    }
+}
+
+/// A call, as from behind a proxy, so that metrics are not open to this machine, and against a file that nobody has.
+#[track_caller]
+fn call(client: &Client, operation: &Operation, system: &str, token: &str) -> u16 {
+    let request = client.request(operation.method.clone(), &fill(operation, system));
+    let request = request.header("x-forwarded-for", "203.0.113.9").header("if-match", "\"nobodys\"");
+    let reply = request.json(&body(operation, token)).ask();
+    assert!(reply.status < 500, "{}: {}", operation.id, reply.body);
+    reply.status
+}
+
+#[test]
+fn exactly_the_allowed_cells_answer() {
+    let entries: BTreeMap<&str, &Entry> = ENTRIES.iter().map(|(id, entry)| (*id, entry)).collect();
+    let server = operators_setup().role("Nothing", &[]).start();
+    // Both are production systems: `own` is the caller's.
+    for id in ["own", "other"] {
+        server.client().post("/admin/v1/systems", &json!({ "id": id })).is(201);
+        let files = [("integrations/crm.toml", crm()), ("segments/big.rhai", segment("crm.Seats > 5"))];
+        server.system(id).write(&files.each_ref().map(|(path, text)| (*path, text.as_str())));
+        server.system(id).reload();
+    }
+    let token = |system: &str| server.system(system).token("crm");
+    let tokens = [("own", token("own")), ("other", token("other"))];
+    let operations = operations(&server.anonymous().get("/openapi.json").is(200));
+    let unlisted: Vec<_> = operations.iter().map(|o| o.id.as_str()).filter(|id| !entries.contains_key(id)).collect();
+    assert!(unlisted.is_empty(), "whom are these operations for? Put them into the matrix: {unlisted:?}");
+    let gone: Vec<_> = entries.keys().filter(|id| !operations.iter().any(|o| o.id == **id)).collect();
+    assert!(gone.is_empty(), "there are no such operations any more: {gone:?}");
+
+    let mut wrong = Vec::new();
+    for (role, permissions) in roles() {
+        // The document's `security` narrows nothing: what a role may is what its tokens may.
+        let (_, client) = server.client_of(role, Some(&["own"]));
+        for operation in &operations {
+            let Needs(place, needed) = entries[operation.id.as_str()] else { continue };
+            for (system, token) in &tokens {
+                let has_all = needed.iter().all(|permission| permissions.contains(permission));
+                let allowed = has_all && (*place == Account || *system == "own");
+                let status = call(&client, operation, system, token);
+                if (status != 403) != allowed || status == 401 {
+                    let Operation { method, path, .. } = operation;
+                    wrong.push(format!("{role}: {method} {path} in `{system}`: {status}, allowed: {allowed}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn without_an_access_token_only_what_is_open_answers() {
+    let entries: BTreeMap<&str, &Entry> = ENTRIES.iter().map(|(id, entry)| (*id, entry)).collect();
+    let server = operators_setup().start();
+    let forged = server.anonymous().with_bearer("eyJhbGciOiJub25lIn0.e30.");
+    for operation in operations(&server.anonymous().get("/openapi.json").is(200)) {
+        let Some(Needs(..)) = entries.get(operation.id.as_str()) else { continue };
+        for client in [&server.anonymous(), &forged] {
+            assert_eq!(call(client, &operation, "shop", ""), 401, "{}", operation.id);
+        }
+    }
+}
