@@ -7,30 +7,27 @@
 //! its argument; it gets lines `letter TAB condition as SQL` and a line `ready`, answers `ready`, and then answers every line
 //! `letter` with `who TAB median milliseconds TAB count`: in turn with ours, round by round. `benches/peers/duckdb` is one.
 
-use std::collections::BTreeMap;
+mod loading;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use rollcall::cli::bench::dataset::{self, Column, EndUser, SEED};
+use rollcall::cli::bench::dataset::{self, EndUser, SEED};
 use rollcall::cli::bench::filters::{Filter, filters};
 use rollcall::cli::bench::metric::{Metric, Question};
 use rollcall::cli::bench::report::{Figures, OURS};
-use rollcall::cli::bench::segments::{self, INTEGRATION, SYSTEM, Segment, Source};
-use rollcall::clock::Clock;
-use rollcall::engine::{Engine, EngineOptions, Mode, Reader, Record, Sight, Update};
-use rollcall::model::{AttributeName, EndUserId, IntegrationId, SegmentId, SystemId, Timestamp};
-use rollcall::ruleset::{Files, RuleSet, compile};
-use rollcall::store::{Options, Store};
+use rollcall::engine::Reader;
+use rollcall::ruleset::RuleSet;
 
-/// 2026-01-01: the data set's now.
-const NOW: i64 = 1_767_225_600_000;
-/// End users in one call of the load.
-const CALL: u64 = 10_000;
+/// Bytes an end user that each filter has to read: the cells of its attributes, and a bit each that tells whether they, and
+/// the end user, are there. As long as memory takes to give these, so long takes a count at least.
+const BYTES: [f64; 5] = [1.25, 2.25, 2.25, 5.5, 3.5];
+/// Memory that is read to see how fast it is: more than the caches nearby hold.
+const MEMORY: usize = 256 << 20;
 /// Counts timed one after the other; their median is a round's figure.
 const COUNTS: usize = 31;
 
@@ -61,9 +58,12 @@ fn main() -> Result<()> {
         None => None,
     };
     let mut figures = Figures::default();
+    let memory = vec![1_u64; MEMORY / size_of::<u64>()];
     for round in 1..=arguments.rounds {
         say(&format!("round {round} of {}", arguments.rounds))?;
-        for (filter, metric) in filters.iter().zip(Metric::FILTERS) {
+        let bandwidth = bandwidth(&memory);
+        for ((filter, metric), bytes) in filters.iter().zip(Metric::FILTERS).zip(BYTES) {
+            figures.add(Question::Count, "memory", metric, arguments.end_users as f64 * bytes / bandwidth * 1e3);
             figures.add(Question::Count, OURS, metric, time(&reader, &rules, filter)?);
             if let Some(beside) = &mut beside {
                 let (who, milliseconds) = beside.count(filter, arguments.end_users)?;
@@ -96,49 +96,8 @@ fn say(line: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{line}")
 }
 
-/// The rules of the system `bench` with these segments.
-fn rules(segments: &[Segment]) -> Result<Arc<RuleSet>> {
-    let files: Files =
-        segments::rule_files(Source::Updates, segments).into_iter().map(|(path, text)| (path, text.into())).collect();
-    let rules = compile(&SystemId::new(SYSTEM)?, &files, None, Timestamp::from_millis(NOW));
-    rules.map(Arc::new).map_err(|errors| anyhow::anyhow!("the rules have mistakes: {errors:?}"))
-}
-
-/// An engine with the first so many end users, and no segment to be kept live meanwhile.
-fn load(folder: &Path, end_users: u64) -> Result<Engine> {
-    let store = Store::open(folder, &Options { cache_mib: 64 })?;
-    let clock = Clock::manual(Timestamp::from_millis(NOW));
-    let engine = Engine::start(store, clock, &EngineOptions { min_free_mib: 0 })?;
-    engine.adopt(&BTreeMap::from([(SystemId::new(SYSTEM)?, rules(&[])?)]))?;
-    let names = Column::ALL.map(|column| AttributeName::new(&column.attribute()));
-    let declared: Vec<AttributeName> = names.into_iter().collect::<Result<_, _>>()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    for first in (0..end_users).step_by(CALL as usize) {
-        let record = |row| {
-            let end_user = EndUser::new(SEED, row);
-            let values = Column::ALL.iter().map(|column| end_user.cell(*column).value());
-            let sets = declared.iter().zip(values).filter_map(|(name, value)| Some((name.clone(), value?))).collect();
-            Ok(Record { id: EndUserId::new(&end_user.id())?, sets })
-        };
-        let update = Update {
-            system: SystemId::new(SYSTEM)?,
-            integration: IntegrationId::new(INTEGRATION)?,
-            mode: Mode::Replace,
-            declared: declared.clone(),
-            records: (first..end_users.min(first + CALL)).map(record).collect::<Result<_>>()?,
-            idempotency: None,
-            beside: Vec::new(),
-        };
-        runtime.block_on(engine.update(update))?;
-    }
-    Ok(engine)
-}
-
-/// Asks from the rule's compiled form on: binding it to the columns is part of the question, parsing its text is not.
 fn count(reader: &Reader, rules: &RuleSet, filter: &Filter) -> Result<u64> {
-    let id = SegmentId::new(&format!("filter_{}", filter.letter))?;
-    let segment = rules.segments.get(&id).context("the filter is a segment of these rules")?;
-    Ok(reader.count(&reader.draft(segment)))
+    loading::count(reader, rules, &filter.segment().id)
 }
 
 fn check(reader: &Reader, rules: &RuleSet, filter: &Filter, end_users: u64) -> Result<()> {
@@ -168,6 +127,18 @@ fn time(reader: &Reader, rules: &RuleSet, filter: &Filter) -> Result<f64> {
     }
     times.sort_by(f64::total_cmp);
     Ok(times.get(COUNTS / 2).copied().unwrap_or_default())
+}
+
+/// Bytes a second that all processors together read.
+fn bandwidth(memory: &[u64]) -> f64 {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for part in memory.chunks(memory.len().div_ceil(threads)) {
+            scope.spawn(|| std::hint::black_box(part.iter().fold(0_u64, |sum, word| sum.wrapping_add(*word))));
+        }
+    });
+    size_of_val(memory) as f64 / start.elapsed().as_secs_f64()
 }
 
 /// The command beside, ended when dropped.

@@ -14,6 +14,7 @@ mod support;
 mod api;
 mod browser;
 mod cli;
+mod dataset;
 mod first_run;
 mod matrix;
 mod openapi;

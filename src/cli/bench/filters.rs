@@ -4,6 +4,7 @@
 
 use super::condition::Condition;
 use super::dataset::Column;
+use super::segments::Segment;
 
 /// A question who fulfils a condition, and how many they are.
 #[derive(Debug, Clone)]
@@ -14,6 +15,14 @@ pub struct Filter {
     pub condition: Condition,
     /// How many of the first 1,000,000 end users it finds: four databases agree.
     pub of_a_million: u64,
+}
+
+impl Filter {
+    /// A segment of the same condition.
+    #[must_use]
+    pub fn segment(&self) -> Segment {
+        Segment { id: format!("filter_{}", self.letter), condition: self.condition.clone() }
+    }
 }
 
 /// The five.

@@ -78,7 +78,6 @@ impl Bench {
             let before = self.processors();
             let outcome = load::run(&self.api.authority, traffics, self.seconds()).await?;
             self.record(Question::Tokens, OURS, Some(Metric::Answers), &outcome, &before);
-            self.ask_beside(Question::Tokens)?;
         }
         Ok(())
     }
