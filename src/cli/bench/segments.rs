@@ -153,7 +153,7 @@ fn integration(source: Source) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dataset::SEED;
+    use super::super::dataset::{EndUser, SEED};
     use super::*;
 
     fn leaves(condition: &Condition) -> usize {
