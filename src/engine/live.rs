@@ -136,13 +136,18 @@ impl Live {
     }
 
     /// Runs a segment's script for a row; one that fails leaves the end user out.
-    pub(super) fn run_script(&self, data: &SystemData, row: RowNo, place: usize, members: &[bool]) -> bool {
+    fn run_script(&self, data: &SystemData, row: RowNo, place: usize, members: &[bool]) -> bool {
         let facts = Visible { end_user: Some(EndUser::at(data, row)), rules: &self.rules };
         self.rules.segments.run_script(place, &facts, members, self.today).unwrap_or_else(|message| {
-            metrics::counter!("rollcall_rule_failures_total", "system" => self.rules.system.to_string()).increment(1);
-            self.failures.note(place, message);
+            self.note_failure(place, message);
             false
         })
+    }
+
+    /// Notes that a rule failed for somebody, who is not in the segment then.
+    pub(super) fn note_failure(&self, place: usize, message: String) {
+        metrics::counter!("rollcall_rule_failures_total", "system" => self.rules.system.to_string()).increment(1);
+        self.failures.note(place, message);
     }
 
     pub(super) fn judge_nobody(&self) -> Arc<[bool]> {

@@ -376,12 +376,13 @@ impl Reader {
     pub(super) fn ask(&self, question: &Question, no: usize, chunk: &Chunk, run: &Run) -> Mask {
         let asked = self.ask_bound(&question.bound, no, chunk, &self.in_sight(no, chunk));
         let Some(segment) = &question.script else { return asked };
+        let mut script = self.live.rules.segments.draft(segment, self.live.today);
         let mut found = Mask::NONE;
         for at in asked.rows().take_while(|_| run.progress.goes_on()) {
             let row = (no * ROWS + at) as RowNo;
             let facts = Seen { reader: self, end_user: Some(self.at(row)) };
             let members = self.live.members.row(row).flags();
-            match self.live.rules.segments.run_draft(segment, &facts, &members, self.live.today) {
+            match script.judge(&facts, &members) {
                 Ok(true) => found.set(at),
                 Ok(false) => {}
                 Err(message) => run.note(message),

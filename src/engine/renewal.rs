@@ -13,11 +13,11 @@ use super::bound::{Around, Bound};
 use super::catalogue::IDS;
 use super::column::ROWS;
 use super::judge::{Judge, Way, bind};
-use super::live::{Failures, Live};
+use super::live::{Failures, Live, Visible};
 use super::mask::Mask;
 use super::members::{ChunkMembers, Members};
 use super::parallel::{Progress, in_parallel};
-use super::snapshot::{Chunk, SystemData};
+use super::snapshot::{Chunk, EndUser, SystemData};
 use crate::model::{SegmentId, Timestamp};
 use crate::ruleset::RuleSet;
 use crate::segments::Segment;
@@ -156,11 +156,15 @@ impl Live {
         match self.judge.ways.get(place) {
             Some(Way::Index(condition)) => condition.ask(chunk, within, around),
             Some(Way::Script(guard)) => {
+                let Some(mut script) = self.rules.segments.script(place, self.today) else { return Mask::NONE };
                 let mut found = Mask::NONE;
                 for at in guard.ask(chunk, within, around).rows().take_while(|_| progress.goes_on()) {
                     let members: Vec<bool> = (0..place).map(|place| (around.members)(place).get(at)).collect();
-                    if self.run_script(data, (no * ROWS + at) as RowNo, place, &members) {
-                        found.set(at);
+                    let end_user = EndUser::at(data, (no * ROWS + at) as RowNo);
+                    match script.judge(&Visible { end_user: Some(end_user), rules: &self.rules }, &members) {
+                        Ok(true) => found.set(at),
+                        Ok(false) => {}
+                        Err(message) => self.note_failure(place, message),
                     }
                 }
                 found

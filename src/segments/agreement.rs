@@ -1,25 +1,21 @@
-//! Condition and script give the same answer: random rules over random end users, missing values among them.
+//! Condition and script give the same answer, and no guard keeps anyone out: random rules over random end users,
+//! missing values among them.
 //!
 //! [`super::SegmentSet::judge`] itself compares the two ways in test builds, so every other test of rules holds this,
-//! too; here rules are made for it.
+//! too; here rules are made for it (`rules`). A failure names its seed; the same seed makes the same rules.
 
-use std::collections::BTreeMap;
+mod rules;
 
-use proptest::prelude::*;
+use super::{Schema, Segment, SegmentSet};
+use crate::model::{AttributeId, Date, SegmentId, Value};
+use crate::predicate::Slotted;
+use rules::{ATTRIBUTES, Dice, EndUser, TODAY};
 
-use super::{Facts, Schema, Segment, SegmentSet};
-use crate::model::{AttributeId, AttributeType, Date, SegmentId, Value};
-
-/// Every attribute of the made-up system, with values that meet the constants of the rules, just miss them, or don't.
-const ATTRIBUTES: [(&str, AttributeType); 6] = [
-    ("crm.Plan", AttributeType::String),
-    ("crm.Name", AttributeType::String),
-    ("crm.Seats", AttributeType::Number),
-    ("web.Score", AttributeType::Number),
-    ("crm.Signup", AttributeType::Date),
-    ("web.Seen", AttributeType::Date),
-];
-const TODAY: i32 = 20_000;
+/// Rules of each kind, and how many end users each is held against: 100,000 comparisons together.
+const RULES: usize = 700;
+const END_USERS: usize = 75;
+/// Different end users.
+const POPULATION: usize = 1_000;
 
 fn schema() -> Schema {
     let mut schema = Schema::default();
@@ -31,126 +27,84 @@ fn schema() -> Schema {
     schema
 }
 
-#[derive(Debug)]
-struct EndUser(BTreeMap<AttributeId, Value>);
-
-impl Facts for EndUser {
-    fn value(&self, attribute: &AttributeId) -> Option<Value> {
-        self.0.get(attribute).cloned()
-    }
+fn compile(id: &str, text: &str) -> Result<Segment, String> {
+    let compiled = Segment::compile(SegmentId::new(id).unwrap(), text, &schema());
+    compiled.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
-fn end_user() -> impl Strategy<Value = EndUser> {
-    let value = |kind: AttributeType| match kind {
-        AttributeType::String => prop::sample::select(vec!["pro", "Pro", "free", "", "prö", "x pro y", "PRO"])
-            .prop_map(|text| Value::String(text.into()))
-            .boxed(),
-        AttributeType::Number => {
-            prop::sample::select(vec![-3.0, 0.0, 0.5, 2.5, 3.0, 49.0, 50.0, 51.0, 1e9]).prop_map(Value::Number).boxed()
+/// What came of the rules.
+#[derive(Debug, Default)]
+struct Tally {
+    conditions: usize,
+    scripts: usize,
+    guards: usize,
+    comparisons: usize,
+}
+
+/// Holds a rule's two ways, or its guard, against each other.
+fn compare<'a>(rule: &str, end_users: impl Iterator<Item = &'a EndUser>, seed: u64, tally: &mut Tally) {
+    let today = Date::from_days(TODAY).unwrap();
+    let segment = compile("rule", rule).unwrap_or_else(|errors| panic!("seed {seed}, refused: {errors}\n{rule}"));
+    let set = SegmentSet::new(vec![segment, compile("base", "crm.Seats > 2").unwrap()]).unwrap();
+    let place = |id: &str| set.place(&SegmentId::new(id).unwrap()).unwrap();
+    let slotted =
+        |condition| Slotted::new(condition, &|id| set.reads().binary_search(id).unwrap(), &|id| set.place(id).unwrap());
+    let segment = &set.order()[place("rule")];
+    let (condition, guard) = (segment.condition().ok().map(slotted), segment.guard().map(slotted));
+    let base = slotted(set.order()[place("base")].condition().unwrap());
+    tally.conditions += usize::from(condition.is_some());
+    tally.scripts += usize::from(condition.is_none());
+    tally.guards += usize::from(guard.is_some());
+    let mut script = set.script(place("rule"), today).unwrap();
+    for end_user in end_users {
+        let values: Vec<Option<Value>> = set.reads().iter().map(|id| end_user.0.get(id).cloned()).collect();
+        let mut members = vec![false; set.len()];
+        members[place("base")] = base.holds(&values, &members, today);
+        let verdict = script.judge(end_user, &members);
+        let member = verdict.clone().unwrap_or(false);
+        tally.comparisons += 1;
+        if let Some(condition) = &condition {
+            let says = condition.holds(&values, &members, today);
+            let condition = segment.condition();
+            assert_eq!(
+                says, member,
+                "seed {seed}, as a condition and as a script:\n{rule}\n{end_user:?}\n{condition:?}"
+            );
         }
-        AttributeType::Date => prop_oneof![-3_i32..4, -33_i32..-27, 27_i32..33, Just(-TODAY), Just(-TODAY - 1)]
-            .prop_map(|days| Value::Date(Date::from_days(TODAY + days).unwrap()))
-            .boxed(),
-    };
-    let values: Vec<_> = ATTRIBUTES.iter().map(|(_, kind)| prop::option::weighted(0.8, value(*kind))).collect();
-    values.prop_map(|values| {
-        let ids = ATTRIBUTES.iter().map(|(id, _)| id.parse().unwrap());
-        EndUser(ids.zip(values).filter_map(|(id, value)| Some((id, value?))).collect())
-    })
-}
-
-fn pick(texts: &[&'static str]) -> BoxedStrategy<String> {
-    prop::sample::select(texts.to_vec()).prop_map(str::to_owned).boxed()
-}
-
-/// One test of one attribute, in one of the ways in which a person writes it.
-fn leaf() -> BoxedStrategy<String> {
-    let text = pick(&["crm.Plan", "crm.Name", "crm[\"Plan\"]", "lower(crm.Name)", "crm.Plan.lower()"]);
-    let string = pick(&["\"pro\"", "\"Pro\"", "\"\"", "\"r\"", "\"prö\""]);
-    let number = pick(&["crm.Seats", "web.Score"]);
-    let constant = pick(&["50", "50.0", "0", "-3", "2.5", "0.5", "3", "1e9"]);
-    let date = pick(&["crm.Signup", "web.Seen"]);
-    let day = pick(&[
-        "today()",
-        "today() - 30",
-        "today() + 30",
-        "date(\"2024-10-04\")",
-        "\"2024-10-04\"",
-        "\"2024-09-04\"",
-        "date(\"2024-10-04\") - 1",
-        "\"1970-01-01\"",
-    ]);
-    let days = pick(&["30", "29.5", "0", "-1", "3", "1e5"]);
-    let any = prop_oneof![text.clone(), number.clone(), date.clone()].boxed();
-    let order = pick(&["==", "!=", "<", "<=", ">", ">="]);
-    let equal = pick(&["==", "!="]);
-    let attribute = pick(&["crm.Plan", "crm.Seats", "web.Seen"]);
-    prop_oneof![
-        (text.clone(), equal.clone(), string.clone()).prop_map(|(a, o, b)| format!("{a} {o} {b}")),
-        (string.clone(), equal.clone(), text.clone()).prop_map(|(a, o, b)| format!("{a} {o} {b}")),
-        (number.clone(), order.clone(), constant.clone()).prop_map(|(a, o, b)| format!("{a} {o} {b}")),
-        (constant.clone(), order.clone(), number.clone()).prop_map(|(a, o, b)| format!("{a} {o} {b}")),
-        (date.clone(), order.clone(), day.clone()).prop_map(|(a, o, b)| format!("{a} {o} {b}")),
-        (day.clone(), order.clone(), date.clone()).prop_map(|(a, o, b)| format!("{a} {o} {b}")),
-        (pick(&["days_since", "days_until"]), date.clone(), order, days.clone())
-            .prop_map(|(f, a, o, b)| format!("{f}({a}) {o} {b}")),
-        (any, equal).prop_map(|(a, o)| format!("{a} {o} ()")),
-        attribute.prop_map(|a| format!("is_set({a})")),
-        (text.clone(), string.clone(), string.clone()).prop_map(|(a, b, c)| format!("{a} in [{b}, {c}]")),
-        (number.clone(), constant.clone(), constant.clone()).prop_map(|(a, b, c)| format!("{a} in [{b}, (), {c}]")),
-        (date.clone(), day.clone(), day.clone()).prop_map(|(a, b, c)| format!("{a} in [{b}, {c}]")),
-        (number, constant.clone(), constant).prop_map(|(a, b, c)| format!("between({a}, {b}, {c})")),
-        (date.clone(), day.clone(), day).prop_map(|(a, b, c)| format!("{a}.between({b}, {c})")),
-        (date, days.clone(), days).prop_map(|(a, b, c)| format!("between(days_since({a}), {b}, {c})")),
-        (pick(&["contains", "starts_with", "ends_with"]), text.clone(), string.clone())
-            .prop_map(|(f, a, b)| format!("{f}({a}, {b})")),
-        (text, string).prop_map(|(a, b)| format!("{a}.contains({b})")),
-        pick(&["matches(crm.Plan, \"^[pP]r\")", "crm.Name.matches(\"o$\")", "in_segment(\"base\")", "true", "false"]),
-    ]
-    .boxed()
-}
-
-fn rule() -> impl Strategy<Value = String> {
-    leaf().prop_recursive(4, 24, 3, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join(" && "))),
-            prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join(" || "))),
-            inner.clone().prop_map(|part| format!("!({part})")),
-            inner.clone().prop_map(|part| format!("({part}) == false")),
-            (inner.clone(), inner.clone(), inner).prop_map(|(a, b, c)| format!("(if {a} {{ {b} }} else {{ {c} }})")),
-        ]
-    })
-}
-
-/// The same rule in another dress: as it is, with variables, with a helper function, or leaving early.
-fn dressed() -> impl Strategy<Value = String> {
-    (rule(), leaf(), 0_u8..4).prop_map(|(rule, leaf, dress)| match dress {
-        0 => rule,
-        1 => format!("let a = {leaf};\nlet b = {rule};\na || b"),
-        2 => format!("fn both(a, b) {{ a && b }}\nboth({leaf}, {rule})"),
-        _ => format!("if {leaf} {{ return {rule}; }}\nlet day = today() - 30;\ncrm.Signup >= day"),
-    })
-}
-
-/// Cases, each with 20 end users: 100,000 comparisons.
-const CASES: u32 = 5_000;
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
-    #[test]
-    fn a_condition_says_what_the_script_says(rule in dressed(), end_users in prop::collection::vec(end_user(), 20)) {
-        let compile = |id: &str, text: &str| Segment::compile(SegmentId::new(id).unwrap(), text, &schema());
-        // Constants alone may be refused by the check; such a rule says nothing here.
-        let Ok(segment) = compile("rule", &rule) else { return Ok(()) };
-        prop_assert_eq!(segment.condition().err(), None, "everything made here can be lowered");
-        let base = compile("base", "crm.Seats > 2").unwrap();
-        let set = SegmentSet::new(vec![segment, base]).unwrap();
-        for end_user in &end_users {
-            // Compares the two ways.
-            let judged = set.judge(end_user, Date::from_days(TODAY).unwrap());
-            prop_assert_eq!(judged.failures, vec![]);
+        if let Some(guard) = guard.as_ref().filter(|_| member) {
+            let says = guard.holds(&values, &members, today);
+            assert!(says, "seed {seed}, the guard of\n{rule}\n{end_user:?}\n{:?}", segment.guard());
         }
     }
+}
+
+fn compare_many(kind: &str) -> Tally {
+    let seed = rules::seed();
+    let mut dice = Dice::new(seed);
+    let population: Vec<EndUser> = (0..POPULATION).map(|_| dice.end_user()).collect();
+    let mut tally = Tally::default();
+    for number in 0..RULES {
+        let rule = dice.rule(kind);
+        let some = population.iter().cycle().skip(number * END_USERS % POPULATION).take(END_USERS);
+        compare(&rule, some, seed, &mut tally);
+    }
+    tally
+}
+
+#[test]
+fn a_condition_says_what_the_script_says() {
+    let tally = compare_many("followed");
+    assert!(tally.comparisons >= 50_000, "{tally:?}");
+    // The few others are too large.
+    assert!(tally.conditions > RULES * 9 / 10, "{tally:?}");
+}
+
+#[test]
+fn a_guard_keeps_nobody_out_whom_the_script_lets_in() {
+    let tally = compare_many("any");
+    assert!(tally.comparisons >= 50_000, "{tally:?}");
+    // Enough of each kind, so that something is tested.
+    assert!(tally.scripts > RULES / 3 && tally.conditions > RULES / 10 && tally.guards > RULES / 4, "{tally:?}");
 }
 
 #[test]
@@ -162,16 +116,16 @@ fn what_is_no_condition_says_why_and_where() {
     assert_eq!(why("// Name\ncrm.Seats > 3"), None);
     assert_eq!(why("fn is_set(x) { x == 3 }\nis_set(crm.Seats)"), None, "a rule's own function goes before ours");
     for (rule, reason) in [
-        ("let n = 0;\nfor i in 0..3 { n += i; }\nn > crm.Seats", "a loop (line 2, column 1)"),
-        ("crm.Seats * 2 > 3", "the operator `*` (line 1, column 11)"),
+        ("let n = 0;\nwhile n < 3 { n += 1; }\nn > crm.Seats", "a loop (line 2, column 1)"),
+        ("crm.Seats % 2 > 3", "the operator `%` (line 1, column 11)"),
         ("crm.Plan > \"m\"", "texts in an order (line 1, column 10)"),
         ("crm.Seats > web.Score", "a comparison of two values of the end user (line 1, column 11)"),
         (
             "fn is_set() { false }\ncrm.Seats.is_set()",
             "the rule's own function `is_set` as a method (line 2, column 11)",
         ),
-        ("crm.Plan.len() > 2", "the function `len` (line 1, column 10)"),
-        ("switch crm.Plan { \"pro\" => true, _ => false }", "a `switch` (line 1, column 1)"),
+        ("crm.Plan.to_upper() == \"PRO\"", "the function `to_upper` (line 1, column 10)"),
+        ("switch crm.Plan { 'p' => true, _ => false }", "a case of this kind (line 1, column 26)"),
     ] {
         assert_eq!(why(rule).as_deref(), Some(reason), "{rule}");
     }

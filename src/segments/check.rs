@@ -1,6 +1,6 @@
 //! The check of a rule before it goes live: names, types, dates, patterns, the result, all mistakes at once.
 //!
-//! This file and its folder alone walk Rhai's syntax tree (an unstable interface, hence the pinned version). It follows types
+//! Beside `lower`, this alone walks Rhai's syntax tree (an unstable interface, hence the pinned version). It follows types
 //! through `let`, `if`, `switch`, blocks, closures and functions; parameters of functions are unknown, except that an
 //! integration passed in is still that integration. Invariant: whatever is refused would fail, or be the same, for
 //! every end user; what it can't tell it lets through, and the trial runs it.
@@ -17,8 +17,8 @@ use rhai::{AST, ASTFlags, BinaryExpr, Expr, FnCallExpr, FnPtr, ImmutableString, 
 use super::Schema;
 use super::typing::{Kinds, Known, Wrong};
 use crate::model::{AttributeId, AttributeName, IntegrationId, SegmentId};
-pub(super) use survey::{Function, functions_of};
-use survey::{changed_names, root_name};
+use survey::changed_names;
+pub(super) use survey::{Function, changed_in_place, functions_of, root_name};
 
 /// What the check found out about a rule.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ pub(super) fn check(ast: &AST, schema: &Schema) -> Findings {
     let mut check = Check {
         schema,
         functions: &functions,
-        changed: changed_names(ast),
+        changed: changed_names(ast, &functions),
         variables: Vec::new(),
         depth: 0,
         returns: Kinds::NEVER,
@@ -143,7 +143,7 @@ impl<'a> Check<'a> {
                 .checked
                 .keys()
                 .any(|(name, count, _)| *name == function.name && *count == function.parameters.len());
-            if !used && !function.name.starts_with("anon$") {
+            if !used && !function.is_closure() {
                 self.function(function, &[]);
             }
         }

@@ -24,6 +24,8 @@ const PATIENCE: u32 = 5;
 pub(super) enum Limit {
     Operations,
     Time,
+    /// Time went by in which the script got no processor: it, or the whole machine, was waiting.
+    Waiting,
     Stack,
 }
 
@@ -55,17 +57,19 @@ struct Time {
 }
 
 impl Time {
-    fn is_up(mut self) -> bool {
+    /// The limit that is hit, if one is.
+    fn up(mut self) -> Option<Limit> {
         if Instant::now() < self.until {
-            return false;
+            return None;
         }
         let used = processor_time();
         if let Some(until) = self.processor_until {
-            return used >= until || Instant::now() > self.until + self.budget * (PATIENCE - 1);
+            let waited = Instant::now() > self.until + self.budget * (PATIENCE - 1);
+            return if used >= until { Some(Limit::Time) } else { waited.then_some(Limit::Waiting) };
         }
         self.processor_until = Some(used + self.budget);
         TIME.set(Some(self));
-        false
+        None
     }
 }
 
@@ -96,8 +100,8 @@ impl Session {
 
     /// The limit that the evaluation hit, also when the script went on to give a value.
     pub(super) fn hit(&self) -> Option<Limit> {
-        if HIT.get().is_none() && TIME.get().is_some_and(|time| time.processor_until.is_some() && time.is_up()) {
-            HIT.set(Some(Limit::Time));
+        if HIT.get().is_none() {
+            HIT.set(TIME.get().filter(|time| time.processor_until.is_some()).and_then(Time::up));
         }
         HIT.get()
     }
@@ -153,16 +157,16 @@ pub(super) fn tick() -> Option<Limit> {
     let done = OPERATIONS_DONE.get() + 1;
     OPERATIONS_DONE.set(done);
     let limit = if done > OPERATIONS {
-        Limit::Operations
+        Some(Limit::Operations)
     } else if STACK_BASE.get().abs_diff(stack_position()) > STACK_BYTES {
-        Limit::Stack
-    } else if done.is_multiple_of(CLOCK_EVERY) && TIME.get().is_some_and(Time::is_up) {
-        Limit::Time
+        Some(Limit::Stack)
+    } else if done.is_multiple_of(CLOCK_EVERY) {
+        TIME.get().and_then(Time::up)
     } else {
-        return None;
+        None
     };
-    HIT.set(Some(limit));
-    Some(limit)
+    HIT.set(limit);
+    limit
 }
 
 /// About where the top of the thread's stack is.

@@ -19,7 +19,6 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Date>("date");
     tests(engine);
     days(engine);
-    date_comparisons(engine);
     addition(engine);
 }
 
@@ -59,28 +58,6 @@ fn days(engine: &mut Engine) {
     engine.register_fn("-", |to: Date, from: Date| span(to, from));
     engine.register_fn("to_string", |date: Date| date.to_string());
     engine.register_fn("to_debug", |date: Date| date.to_string());
-}
-
-/// Whether a comparison holds, given the order of its two sides; there is none when they can't be ordered.
-type Holds = fn(Option<Ordering>) -> bool;
-
-/// A date compares with a date and with a string that reads as one; with another text it is unequal and unordered.
-fn date_comparisons(engine: &mut Engine) {
-    let comparisons: [(&str, Holds); 6] = [
-        ("==", |order| order == Some(Ordering::Equal)),
-        ("!=", |order| order != Some(Ordering::Equal)),
-        ("<", |order| order == Some(Ordering::Less)),
-        ("<=", |order| matches!(order, Some(Ordering::Less | Ordering::Equal))),
-        (">", |order| order == Some(Ordering::Greater)),
-        (">=", |order| matches!(order, Some(Ordering::Greater | Ordering::Equal))),
-    ];
-    for (operator, holds) in comparisons {
-        engine.register_fn(operator, move |a: Date, b: Date| holds(Some(a.cmp(&b))));
-        engine
-            .register_fn(operator, move |a: Date, b: ImmutableString| holds(b.parse::<Date>().ok().map(|b| a.cmp(&b))));
-        engine
-            .register_fn(operator, move |a: ImmutableString, b: Date| holds(a.parse::<Date>().ok().map(|a| a.cmp(&b))));
-    }
 }
 
 /// Rhai's own `+`, which is built in and was taken away (see `language`), for what no package adds.

@@ -2,9 +2,10 @@
 //!
 //! Owns the one engine, which all threads share, and the list of what it can call. Every package is registered by
 //! hand, so that a new Rhai cannot add one unseen. Two settings surprise:
-//! - `+` is taken from Rhai and given back as an operator of ours, because the built-in one makes `() + "x"` into
-//!   `"x"`, where a missing value must stay missing, and cannot be overridden while the fast operators are on. They
-//!   stay on, as they halve the cost of a rule and agree with the contract in everything else (tests hold that).
+//! - `+` and the comparisons are taken from Rhai and given back as operators of ours: the built-in `+` makes
+//!   `() + "x"` into `"x"`, where a missing value must stay missing, and the comparisons are inexact (`comparisons`).
+//!   They can't be overridden while the fast operators are on. Those stay on, as they halve the cost of a rule and
+//!   agree with the contract in everything else (tests hold that).
 //! - Nothing is optimized while parsing: the check must see the rule as it was written.
 
 use std::any::TypeId;
@@ -17,7 +18,7 @@ use rhai::packages::{
 };
 use rhai::{Dynamic, Engine, OptimizationLevel, Scope};
 
-use super::{evaluation, functions, guards, limits, missing};
+use super::{comparisons, evaluation, functions, guards, limits, missing};
 
 /// Symbols that are no part of the language of rules, found by the parser.
 /// `curry` lets a function hold itself twice, again and again: a copy of it then costs all memory.
@@ -64,12 +65,15 @@ impl Language {
         for symbol in FORBIDDEN {
             engine.disable_symbol(symbol);
         }
-        engine.disable_symbol("+");
+        for (operator, precedence) in comparisons::OPERATORS.into_iter().chain([("+", PLUS)]) {
+            engine.disable_symbol(operator);
+            let registered = engine.register_custom_operator(operator, precedence).map(|_| ());
+            debug_assert_eq!(registered, Ok(()), "a disabled operator can be registered");
+        }
         #[expect(deprecated, reason = "not deprecated, says its note, but volatile; the version is pinned")]
         engine.on_var(|name, _, context| Ok(captured_constant(name, context.scope())));
-        let plus = engine.register_custom_operator("+", PLUS).map(|_| ());
-        debug_assert_eq!(plus, Ok(()), "a disabled operator can be registered");
         functions::register(&mut engine);
+        comparisons::register(&mut engine);
         guards::register(&mut engine);
         let functions = native_functions(&engine);
         missing::register(&mut engine, &functions);

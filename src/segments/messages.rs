@@ -156,10 +156,12 @@ pub(super) fn limit(limit: Limit, at: Position) -> Failure {
         Limit::Operations => {
             format!("the rule takes too many steps (at most {}): is there an endless loop?", limits::OPERATIONS)
         }
-        Limit::Time => "the rule takes too long: is there an endless loop, or too much text?".to_owned(),
+        Limit::Time | Limit::Waiting => {
+            "the rule takes too long: is there an endless loop, or too much text?".to_owned()
+        }
         Limit::Stack => "calls or expressions are nested too deeply: does a function call itself for ever?".to_owned(),
     };
-    let kind = if limit == Limit::Time { FailureKind::Time } else { FailureKind::Limit };
+    let kind = if matches!(limit, Limit::Time | Limit::Waiting) { FailureKind::Time } else { FailureKind::Limit };
     Failure { at, message, kind }
 }
 

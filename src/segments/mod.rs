@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod agreement;
 mod check;
+mod comparisons;
 mod evaluation;
 mod functions;
 mod guards;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use rhai::{OptimizationLevel, Position, Scope};
 
 pub use language::is_reserved;
+pub use script::ScriptRun;
 pub use set::{Judged, SegmentSet};
 
 use crate::model::{AttributeId, AttributeName, AttributeType, IntegrationId, SegmentId, Value};
@@ -99,6 +101,56 @@ pub trait Facts {
     fn value(&self, attribute: &AttributeId) -> Option<Value>;
 }
 
+/// Why a rule runs as a script, and the place that makes it so (from 1; 0 when the whole rule is meant).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunsAsScript {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+    /// What is there that is no condition over the index: `a loop`.
+    pub why: String,
+}
+
+impl fmt::Display for RunsAsScript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.why),
+            line => write!(f, "{} (line {line}, column {})", self.why, self.column),
+        }
+    }
+}
+
+impl From<lower::Reason> for RunsAsScript {
+    fn from(reason: lower::Reason) -> Self {
+        let (line, column) = line_and_column(reason.at);
+        Self { line, column, why: reason.why }
+    }
+}
+
+/// What a rule is to the index.
+#[derive(Debug)]
+struct Lowered {
+    /// The condition, or the reason with its place.
+    condition: Result<Condition, String>,
+    /// The same reason.
+    script: Option<RunsAsScript>,
+    guard: Option<Condition>,
+}
+
+impl From<lower::Outcome> for Lowered {
+    fn from(outcome: lower::Outcome) -> Self {
+        let (condition, script) = match outcome.condition {
+            Ok(condition) => (Ok(condition), None),
+            Err(reason) => {
+                let script = RunsAsScript::from(reason);
+                (Err(script.to_string()), Some(script))
+            }
+        };
+        Self { condition, script, guard: outcome.guard }
+    }
+}
+
 /// An `in_segment` of a rule: which segment, and where it stands first.
 #[derive(Debug, Clone)]
 struct Ask {
@@ -119,8 +171,9 @@ pub struct Segment {
     /// The rule as written.
     pub text: Arc<str>,
     script: Script,
-    /// What the rule is as a condition, or why it runs as a script.
-    lowered: Arc<Result<Condition, String>>,
+    lowered: Arc<Lowered>,
+    /// What the script is given.
+    inputs: Arc<Inputs>,
     reads: Arc<[AttributeId]>,
     integrations: Arc<[IntegrationId]>,
     asks: Arc<[Ask]>,
@@ -149,10 +202,7 @@ impl Segment {
             errors.dedup();
             return Err(errors);
         }
-        let lowered = lower::lower(&ast, schema).map_err(|reason| match line_and_column(reason.at) {
-            (0, _) => reason.why,
-            (line, column) => format!("{} (line {line}, column {column})", reason.why),
-        });
+        let lowered = Arc::new(Lowered::from(lower::lower(&ast, rule, schema)));
         // What is optimized is what runs, so it is also what is tried.
         let ast = engine.optimize_ast(&Scope::new(), ast, OptimizationLevel::Simple);
         let script = Script::new(ast, findings.result_at);
@@ -169,7 +219,8 @@ impl Segment {
             description,
             text: Arc::from(text),
             script,
-            lowered: Arc::new(lowered),
+            inputs: Arc::new(inputs),
+            lowered,
             reads: findings.reads.iter().cloned().collect(),
             integrations: findings.integrations.iter().cloned().collect(),
             asks: asks.collect(),
@@ -183,13 +234,20 @@ impl Segment {
     /// # Errors
     /// The reason, with its place.
     pub fn condition(&self) -> Result<&Condition, &str> {
-        self.lowered.as_ref().as_ref().map_err(String::as_str)
+        self.lowered.condition.as_ref().map_err(String::as_str)
     }
 
-    /// What must hold of whoever is in a segment that runs as a script.
+    /// Why the rule runs as a script, when it does.
+    #[must_use]
+    pub fn runs_as_script(&self) -> Option<&RunsAsScript> {
+        self.lowered.script.as_ref()
+    }
+
+    /// For a rule that runs as a script: a condition that holds for every end user who is in the segment (and perhaps
+    /// for others), so that the script need run for those alone for whom it holds. Nothing when none is known.
     #[must_use]
     pub fn guard(&self) -> Option<&Condition> {
-        None
+        self.lowered.guard.as_ref()
     }
 
     /// The attributes that the rule may read, without repeats.

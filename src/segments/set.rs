@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::evaluation::{Membership, Session};
 use super::limits::RUN_TIME;
-use super::script::Inputs;
+use super::script::{Inputs, ScriptRun};
 use super::{Facts, RuleError, Segment};
 use crate::model::{AttributeId, Date, SegmentId, Value};
 use crate::predicate::Slotted;
@@ -78,22 +78,43 @@ impl SegmentSet {
         self.segments.iter()
     }
 
-    /// The segment of that id.
-    #[must_use]
-    pub fn get(&self, id: &SegmentId) -> Option<&Segment> {
-        self.places.get(id).and_then(|place| self.segments.get(*place))
-    }
-
-    /// The segments in an order in which each comes after those that it asks about.
+    /// The segments in the order of judging, each after those that it asks about. Where one stands here is its place.
     #[must_use]
     pub fn order(&self) -> &[Segment] {
         &self.segments
     }
 
-    /// Where a segment stands in that order.
+    /// The place of a segment in the order of judging.
     #[must_use]
     pub fn place(&self, id: &SegmentId) -> Option<usize> {
         self.places.get(id).copied()
+    }
+
+    /// The rule at a place as a script, to be run for end user after end user; also that of a rule that is a
+    /// condition, so that the two can be compared. Nothing when there is no such place.
+    #[must_use]
+    pub fn script(&self, place: usize, today: Date) -> Option<ScriptRun<'_>> {
+        let segment = self.segments.get(place)?;
+        let places = (!segment.depends_on().is_empty()).then_some(&self.places);
+        Some(ScriptRun::new(&segment.script, &segment.inputs, places, today))
+    }
+
+    /// Runs the rule at a place as a script for one end user; `members` says, by place, which segments before it the
+    /// end user is in. For many end users, [`SegmentSet::script`] keeps what can be kept.
+    ///
+    /// # Errors
+    /// Why the rule failed (the end user is not in the segment then), or that there is no such place.
+    pub fn run_script(&self, place: usize, facts: &dyn Facts, members: &[bool], today: Date) -> Result<bool, String> {
+        match self.script(place, today) {
+            Some(mut script) => script.judge(facts, members),
+            None => Err(format!("there is no segment at place {place}")),
+        }
+    }
+
+    /// The segment of that id.
+    #[must_use]
+    pub fn get(&self, id: &SegmentId) -> Option<&Segment> {
+        self.places.get(id).and_then(|place| self.segments.get(*place))
     }
 
     /// Every segment with its place, in alphabetical order.
@@ -101,35 +122,11 @@ impl SegmentSet {
         self.places.iter().map(|(id, place)| (id, *place))
     }
 
-    /// Runs the script of a segment that is not of the set, and may ask about those that are.
-    ///
-    /// # Errors
-    /// What failed, and where.
-    pub fn run_draft(
-        &self,
-        segment: &Segment,
-        facts: &dyn Facts,
-        members: &[bool],
-        today: Date,
-    ) -> Result<bool, String> {
-        let inputs =
-            Inputs::new(&segment.integrations.iter().cloned().collect(), &segment.reads.iter().cloned().collect());
-        let session = Session::begin(today, Membership::Known(Arc::clone(&self.places), members.to_vec()));
-        let verdict = segment.script.run(&mut inputs.scope(facts), &session, RUN_TIME);
-        session.end();
-        verdict.map_err(|failure| failure.to_string())
-    }
-
-    /// Runs one segment's script; `members` says which segments the end user is in, by place, as far as is known.
-    ///
-    /// # Errors
-    /// What failed, and where.
-    pub fn run_script(&self, place: usize, facts: &dyn Facts, members: &[bool], today: Date) -> Result<bool, String> {
-        let Some(segment) = self.segments.get(place) else { return Ok(false) };
-        let session = Session::begin(today, Membership::Known(Arc::clone(&self.places), members.to_vec()));
-        let verdict = segment.script.run(&mut self.inputs.scope(facts), &session, RUN_TIME);
-        session.end();
-        verdict.map_err(|failure| failure.to_string())
+    /// The rule of a segment that is not of the set, and may ask about those that are, as a script.
+    #[must_use]
+    pub fn draft<'a>(&'a self, segment: &'a Segment, today: Date) -> ScriptRun<'a> {
+        let places = (!segment.depends_on().is_empty()).then_some(&self.places);
+        ScriptRun::new(&segment.script, &segment.inputs, places, today)
     }
 
     /// How many segments there are.
@@ -166,7 +163,13 @@ impl SegmentSet {
                 Some(condition) => {
                     let member = condition.holds(&values, &members, today);
                     #[cfg(test)]
-                    self.assert_script_agrees(segment, member, facts, &members, today);
+                    assert_eq!(
+                        member,
+                        self.run_script(place, facts, &members, today).unwrap_or(false),
+                        "as a condition and as a script: {}\n{:?}",
+                        segment.text,
+                        segment.condition()
+                    );
                     Ok(member)
                 }
                 None => {
@@ -196,19 +199,6 @@ impl SegmentSet {
         Judged {
             members: self.places.iter().filter(|(_, place)| is_member(place)).map(|(id, _)| id.clone()).collect(),
             failures,
-        }
-    }
-}
-
-#[cfg(test)]
-impl SegmentSet {
-    /// Every test that judges anything also holds that both ways to run a rule agree.
-    fn assert_script_agrees(&self, segment: &Segment, member: bool, facts: &dyn Facts, members: &[bool], today: Date) {
-        let session = Session::begin(today, Membership::Known(Arc::clone(&self.places), members.to_vec()));
-        let verdict = segment.script.run(&mut self.inputs.scope(facts), &session, RUN_TIME);
-        session.end();
-        if let Ok(verdict) = verdict {
-            assert_eq!(member, verdict, "as a condition and as a script: {}\n{:?}", segment.text, segment.condition());
         }
     }
 }

@@ -79,7 +79,7 @@ impl Facts for Person<'_> {
     }
 }
 
-fn compile(rule: &str) -> Result<Segment, Vec<RuleError>> {
+pub(super) fn compile(rule: &str) -> Result<Segment, Vec<RuleError>> {
     Segment::compile(id("rule"), rule, &schema())
 }
 

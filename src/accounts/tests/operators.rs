@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::accounts::access::{DataAccessDraft, powers_of};
 use crate::model::UnitGroupId;
-use crate::ruleset::{Files, LastGood, RulesOptions, RulesService};
+use crate::ruleset::{Files, Following, LastGood, RuleSet, RulesOptions, RulesService};
+use crate::segments::Segment;
 use crate::store;
 
 /// Keeps nothing.
@@ -23,6 +24,16 @@ impl LastGood for Forgetful {
     }
 }
 
+/// Nobody has to know of new rules.
+struct Nobody;
+
+impl Following for Nobody {
+    fn script_time(&self, _: &RuleSet, _: &Segment) -> Option<std::time::Duration> {
+        None
+    }
+    fn before_swap(&self, _: &LiveRules, _: &LiveRules) {}
+}
+
 /// Live rules of these `system.toml`s.
 fn live(systems: &[(&str, &str)]) -> Arc<LiveRules> {
     let root = tempfile::tempdir().unwrap();
@@ -32,7 +43,7 @@ fn live(systems: &[(&str, &str)]) -> Arc<LiveRules> {
     }
     let options = RulesOptions { watch: false, read_only: false, script_us: 200 };
     let path = root.path().to_owned();
-    let service = RulesService::start(path, Arc::new(Forgetful), Clock::system(), options, Box::new(|_, _| {}));
+    let service = RulesService::start(path, Arc::new(Forgetful), Clock::system(), options, Box::new(Nobody));
     service.ok().unwrap().live()
 }
 

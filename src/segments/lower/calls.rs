@@ -1,0 +1,259 @@
+//! Calls: operators, the rules' own functions, some of Rhai's, helper functions and closures.
+
+use std::sync::Arc;
+
+use rhai::{Expr, FnCallExpr, FnPtr, Position};
+
+use super::arithmetic::{computed, negated};
+use super::comparison::{self, Comparison, absolute, compared, day, in_range, one_of, one_text, part_of};
+use super::joined::all;
+use super::number::{Quantity, Step, beside};
+use super::statements::{End, value_of};
+use super::symbol::{Symbol, Value};
+use super::tree::Tree;
+use super::truth::Truth;
+use super::{Lowered, Lowering, Variable};
+use crate::model::SegmentId;
+use crate::predicate::{Condition, DateBound};
+use crate::segments::check::Function;
+
+/// Functions that answer yes or no, and no when one of their arguments is missing.
+const TESTS: [&str; 5] = ["contains", "starts_with", "ends_with", "matches", "between"];
+
+impl<'a> Lowering<'a> {
+    pub(super) fn call(&mut self, call: &'a FnCallExpr, at: Position) -> Lowered<Value> {
+        // Rhai itself makes this call where a closure captures variables.
+        if call.name == "curry"
+            && let [Expr::DynamicConstant(value, _), captured @ ..] = &*call.args
+            && let Some(pointer) = value.read_lock::<FnPtr>()
+        {
+            let captured: Vec<Value> = captured.iter().map(|variable| self.value(variable)).collect::<Lowered<_>>()?;
+            let name = pointer.fn_name();
+            return self.each(&captured, at, &mut |_, captured| {
+                Ok(Symbol::Function { name: name.to_owned(), captured: captured.to_vec() }.into())
+            });
+        }
+        let arguments: Vec<Value> = call.args.iter().map(|argument| self.value(argument)).collect::<Lowered<_>>()?;
+        if call.op_token.is_some() && call.name != "contains" {
+            return self.operator(&call.name, &arguments, at);
+        }
+        match self.function(&call.name, arguments.len()) {
+            Some(function) => self.inlined(function, arguments, at),
+            None => self.native(&call.name, &arguments, at),
+        }
+    }
+
+    fn function(&self, name: &str, parameters: usize) -> Option<&'a Function> {
+        self.functions.iter().find(|function| function.name == name && function.parameters.len() == parameters)
+    }
+
+    /// A helper function's value: its body with the arguments for the parameters.
+    fn inlined(&mut self, function: &'a Function, arguments: Vec<Value>, at: Position) -> Lowered<Value> {
+        // An argument that fails does so before the call.
+        let fails = arguments.iter().any(|value| value.count(&|symbol| *symbol == Symbol::Fails) > 0);
+        let parameters = |arguments: &[Value]| -> Vec<Variable> {
+            let named = function.parameters.iter().zip(arguments);
+            named.map(|(name, value)| Variable { name: name.clone(), value: value.clone(), constant: false }).collect()
+        };
+        if !fails {
+            return self.body(function, parameters(&arguments), at);
+        }
+        self.each(&arguments, at, &mut |lowering, symbols| {
+            let arguments: Vec<Value> = symbols.iter().cloned().map(Value::from).collect();
+            lowering.body(function, parameters(&arguments), at)
+        })
+    }
+
+    fn body(&mut self, function: &'a Function, parameters: Vec<Variable>, at: Position) -> Lowered<Value> {
+        let variables = std::mem::replace(&mut self.variables, parameters);
+        self.inside += 1;
+        let flow = self.deeper(at, End::Returns, |lowering| lowering.statements(&function.body));
+        self.inside -= 1;
+        self.variables = variables;
+        flow.map(value_of)
+    }
+
+    /// A closure called with one argument.
+    fn called(&mut self, closure: &Symbol, argument: &Symbol, at: Position) -> Lowered<Value> {
+        let Symbol::Function { name, captured } = closure else { return Ok(self.unknown(at, "a function").into()) };
+        match self.function(name, captured.len() + 1) {
+            Some(function) if function.is_closure() => {
+                let arguments = captured.iter().chain([argument]).cloned().map(Value::from).collect();
+                self.inlined(function, arguments, at)
+            }
+            _ => Ok(self.unknown(at, "a function").into()),
+        }
+    }
+
+    // ---- operators ----
+
+    pub(super) fn operator(&mut self, name: &str, arguments: &[Value], at: Position) -> Lowered<Value> {
+        self.each(arguments, at, &mut |lowering, symbols| {
+            Ok(match (name, symbols) {
+                ("!", [Symbol::Truth(truth)]) => Symbol::Truth(truth.not()).into(),
+                ("!", [Symbol::Unknown]) => Symbol::Truth(Truth::unknown()).into(),
+                ("&" | "|" | "^", [Symbol::Truth(left), Symbol::Truth(right)]) => Symbol::Truth(match name {
+                    "&" => left.and(right),
+                    "|" => left.or(right),
+                    _ => left.choose(&right.not(), right),
+                })
+                .into(),
+                (".." | "..=", [Symbol::Integer(from), Symbol::Integer(to)]) => {
+                    Symbol::Range { from: *from, to: *to, inclusive: name == "..=" }.into()
+                }
+                (_, [left, right]) if Comparison::of(name).is_some() => {
+                    let comparison = Comparison::of(name).unwrap_or(Comparison::Equal);
+                    lowering.answered(compared(left, comparison, right), at).into()
+                }
+                (_, symbols) if symbols.contains(&Symbol::Unknown) => Symbol::Unknown.into(),
+                ("-", [number]) => match negated(number) {
+                    Some(symbol) => symbol.into(),
+                    None => lowering.unknown(at, "the operator `-`").into(),
+                },
+                (_, [left, right]) => match computed(name, left, right) {
+                    Some(value) => value,
+                    None if left.attribute().is_some() && right.attribute().is_some() => {
+                        lowering.unknown(at, "arithmetic with two values of the end user").into()
+                    }
+                    None => lowering.unknown(at, format!("the operator `{name}`")).into(),
+                },
+                _ => lowering.unknown(at, format!("the operator `{name}`")).into(),
+            })
+        })
+    }
+
+    // ---- functions that the rule does not define ----
+
+    pub(super) fn native(&mut self, name: &str, arguments: &[Value], at: Position) -> Lowered<Value> {
+        self.each(arguments, at, &mut |lowering, symbols| match (name, symbols) {
+            ("some" | "all", [Symbol::List(items), closure @ Symbol::Function { .. }]) => {
+                lowering.every(items, closure, name == "all", at)
+            }
+            ("call", [closure @ Symbol::Function { .. }, argument]) => lowering.called(closure, argument, at),
+            ("abs", [Symbol::Number(quantity)]) if !quantity.whole => {
+                let (negative, opposite, same) = absolute(quantity);
+                Ok(Tree::fork(&negative, opposite.into(), same.into()))
+            }
+            _ => Ok(lowering.answer(name, symbols, at).into()),
+        })
+    }
+
+    /// Whether a closure says yes to some, or to all, of a list.
+    fn every(&mut self, items: &[Symbol], closure: &Symbol, all: bool, at: Position) -> Lowered<Value> {
+        let mut answer = Value::from(Symbol::constant(all));
+        for item in items.iter().rev() {
+            let one = self.called(closure, item, at)?;
+            // What is no boolean counts as a no here.
+            let one = one.mapped(|symbol| match symbol {
+                Symbol::Truth(_) | Symbol::Fails | Symbol::Unknown => symbol,
+                _ => Symbol::constant(false),
+            });
+            let (yes, no) =
+                if all { (answer, Symbol::constant(false).into()) } else { (Symbol::constant(true).into(), answer) };
+            answer = self.decided(&one, yes, no, &Symbol::Fails, at)?;
+        }
+        Ok(answer)
+    }
+
+    fn answer(&mut self, name: &str, symbols: &[Symbol], at: Position) -> Symbol {
+        let answered = match (name, symbols) {
+            (_, symbols) if symbols.contains(&Symbol::Unknown) => None,
+            ("is_set", [value]) => Some(Symbol::Truth(value.presence())),
+            ("in_segment", [Symbol::Word(text)]) => {
+                SegmentId::new(text).ok().map(|id| Symbol::exact(Condition::Segment(id)))
+            }
+            ("between", [value, low, high]) => Some(self.answered(comparison::between(value, low, high), at)),
+            ("contains", [Symbol::List(items), value]) => Some(self.answered(one_of(items, value), at)),
+            ("contains", [Symbol::Range { from, to, inclusive }, value @ (Symbol::Number(_) | Symbol::Integer(_))]) => {
+                Some(self.answered(in_range(value, *from, *to, *inclusive), at))
+            }
+            (
+                "contains" | "starts_with" | "ends_with" | "matches",
+                [Symbol::Text { attribute, lowered }, Symbol::Word(text)],
+            ) => Some(self.answered(part_of(name, attribute, *lowered, text), at)),
+            _ => None,
+        };
+        if let Some(symbol) = answered
+            .or_else(|| of_texts(name, symbols))
+            .or_else(|| of_numbers(name, symbols))
+            .or_else(|| of_days(name, symbols))
+        {
+            return symbol;
+        }
+        if !symbols.contains(&Symbol::Unknown) {
+            self.unknown(at, format!("the function `{name}`"));
+        }
+        if TESTS.contains(&name) {
+            return Symbol::Truth(Truth::at_most(all(symbols.iter().map(Symbol::needs).collect())));
+        }
+        Symbol::Unknown
+    }
+}
+
+fn of_texts(name: &str, symbols: &[Symbol]) -> Option<Symbol> {
+    Some(match (name, symbols) {
+        ("lower" | "to_lower" | "to_upper" | "len", [Symbol::Unit]) => Symbol::Unit,
+        ("lower" | "to_lower", [Symbol::Text { attribute, .. }]) => {
+            Symbol::Text { attribute: attribute.clone(), lowered: true }
+        }
+        ("lower" | "to_lower", [Symbol::Word(text)]) => Symbol::Word(Arc::from(text.to_lowercase())),
+        ("to_upper", [Symbol::Word(text)]) => Symbol::Word(Arc::from(text.to_uppercase())),
+        ("len", [Symbol::Text { attribute, lowered: false }]) => Symbol::Length(attribute.clone()),
+        ("len", [Symbol::Word(text)]) => Symbol::Integer(i64::try_from(text.chars().count()).ok()?),
+        ("len", [Symbol::List(items)]) => Symbol::Integer(i64::try_from(items.len()).ok()?),
+        ("is_empty", [Symbol::Text { attribute, lowered }]) => {
+            Symbol::exact(one_text(attribute, *lowered, vec![Arc::from("")]))
+        }
+        _ => return None,
+    })
+}
+
+fn of_numbers(name: &str, symbols: &[Symbol]) -> Option<Symbol> {
+    let step = match name {
+        "round" => Step::Round,
+        "floor" => Step::Floor,
+        "ceiling" => Step::Ceiling,
+        "int" => Step::Truncate,
+        "to_int" => {
+            return match symbols {
+                [Symbol::Number(quantity)] if !quantity.whole => quantity.to_whole().map(Symbol::Number),
+                [Symbol::Integer(number)] => Some(Symbol::Integer(*number)),
+                [Symbol::Unit] => Some(Symbol::Unit),
+                _ => None,
+            };
+        }
+        "abs" => {
+            return match symbols {
+                [Symbol::Integer(number)] => number.checked_abs().map(Symbol::Integer),
+                [Symbol::Float(number)] => Some(Symbol::Float(number.abs())),
+                [Symbol::Unit] => Some(Symbol::Unit),
+                _ => None,
+            };
+        }
+        _ => return None,
+    };
+    match symbols {
+        [Symbol::Number(quantity)] if !quantity.whole => Some(Symbol::Number(quantity.clone().then(step))),
+        [Symbol::Unit] => Some(Symbol::Unit),
+        _ => None,
+    }
+}
+
+fn of_days(name: &str, symbols: &[Symbol]) -> Option<Symbol> {
+    let today = DateBound::Today(0);
+    Some(match (name, symbols) {
+        ("today", []) => Symbol::Day(today),
+        ("date" | "days_since" | "days_until", [Symbol::Unit]) => Symbol::Unit,
+        ("date", [Symbol::Day(_) | Symbol::Date { .. }]) => symbols.first()?.clone(),
+        ("date", [word @ Symbol::Word(_)]) => Symbol::Day(day(word)?),
+        ("days_since", [Symbol::Date { attribute, days }]) => {
+            Symbol::Number(Quantity::days_to(attribute.clone(), beside(today, -days)))
+        }
+        ("days_until", [Symbol::Date { attribute, days }]) => {
+            Symbol::Number(Quantity::days_from(attribute.clone(), beside(today, -days)))
+        }
+        ("days_since", [Symbol::Day(DateBound::Today(days))]) => Symbol::Float(-comparison::as_float(*days)),
+        ("days_until", [Symbol::Day(DateBound::Today(days))]) => Symbol::Float(comparison::as_float(*days)),
+        _ => return None,
+    })
+}
