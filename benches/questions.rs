@@ -42,14 +42,12 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let filters = filters();
     say(&format!("loading {} end users", arguments.end_users))?;
-    let engine = load(folder.path(), arguments.end_users)?;
-    let system = SystemId::new(SYSTEM)?;
-    let reader = engine.reader(&system, &Sight::All).context("the rules are live")?;
-    let rules = rules(
-        &filters
-            .each_ref()
-            .map(|filter| Segment { id: format!("filter_{}", filter.letter), condition: filter.condition.clone() }),
-    )?;
+    let engine = loading::start(folder.path())?;
+    // No segment is to be kept live meanwhile.
+    loading::adopt(&engine, &loading::rules(&[])?)?;
+    loading::load(&engine, 0..arguments.end_users)?;
+    let reader = loading::reader(&engine)?;
+    let rules = loading::rules(&filters.each_ref().map(Filter::segment))?;
     for filter in &filters {
         check(&reader, &rules, filter, arguments.end_users)?;
     }

@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::accounts::{Accounts, FirstRun, Recovered, Secret};
+use crate::accounts::{Accounts, FirstRun, Postman, Recovered, Secret};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions, RecordWrite};
@@ -107,10 +107,11 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
         let (config, clock, engine) = (config.clone(), clock.clone(), engine.clone());
         tokio::task::spawn_blocking(move || open_rules(&config, &clock, &engine)).await?
     };
-    let (accounts, rules, imports) = opened?;
+    let Opened { accounts, rules, imports, postman } = opened?;
     reload_on_hangup(Arc::clone(&rules))?;
     keep_up(engine.clone(), Arc::clone(&calls), metrics.clone());
     tidy_up(Arc::clone(&accounts));
+    tokio::spawn(postman.run());
     let config = Arc::new(config);
     let services =
         Services { config, engine, rules, filters, accounts, clock, calls, imports: Arc::clone(&imports), metrics };
@@ -127,12 +128,18 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
 }
 
 /// What is opened once the store is.
-type Opened = (Arc<Accounts>, Arc<RulesService>, Arc<Imports>);
+struct Opened {
+    accounts: Arc<Accounts>,
+    rules: Arc<RulesService>,
+    imports: Arc<Imports>,
+    postman: Postman,
+}
 
 /// Opens accounts and rules, on an empty store makes the first client and the first operator, and takes up imports.
 fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result<Opened> {
     let env = |name: &str| std::env::var(name).ok();
     let (accounts, bootstrap) = Accounts::open(Arc::new(engine.clone()), config, clock.clone(), &env)?;
+    let postman = Postman::open(&accounts, config, &env)?;
     let options = RulesOptions { watch: true, read_only: config.rules.read_only, script_us: config.limits.script_us };
     let last_good = Arc::new(StoredLastGood(engine.clone()));
     let followers = Box::new(Followers { engine: engine.clone(), accounts: Arc::clone(&accounts) });
@@ -147,7 +154,7 @@ fn open_rules(config: &Config, clock: &Clock, engine: &Engine) -> anyhow::Result
         min_free_mib: config.storage.min_free_mib,
     };
     let imports = Imports::open(options, engine.clone(), Arc::clone(&rules), clock.clone())?;
-    Ok((accounts, rules, imports))
+    Ok(Opened { accounts, rules, imports, postman })
 }
 
 /// The start's error when there is nothing to serve: every mistake, each on its line with file and place.

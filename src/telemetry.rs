@@ -160,6 +160,15 @@ const CATALOGUE: &[(Kind, &str, Unit, &str)] = &[
         Unit::Count,
         "Systems whose files on disk have errors; an older version of them is live, or none",
     ),
+    (Kind::Counter, "rollcall_mails_sent_total", Unit::Count, "Mails to operators that left"),
+    (
+        Kind::Counter,
+        "rollcall_mails_failed_total",
+        Unit::Count,
+        "Attempts to send a mail that failed; most are repeated",
+    ),
+    (Kind::Counter, "rollcall_mails_given_up_total", Unit::Count, "Mails that could not be sent and are given up"),
+    (Kind::Gauge, "rollcall_mails_waiting", Unit::Count, "Letters to operators that wait to be sent"),
 ];
 
 fn describe() {

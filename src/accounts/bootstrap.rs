@@ -17,9 +17,10 @@ use super::directory::UserChange;
 use super::drafts::is_address;
 use super::first_run::{AdminNote, ClientNote, Example, first_run_text};
 use super::keys::ServerKey;
+use super::one_time::{LinkKind, make_token};
 use super::passwords::{PasswordError, PasswordHash};
-use super::secret::{NoRandomness, Secret};
-use super::users::{OneTimeToken, Start, UserRecord, first_admin, username_of};
+use super::secret::Secret;
+use super::users::{Start, UserRecord, first_admin, username_of};
 use super::vault::{Change, put};
 use super::{Accounts, AccountsError, KEY_CHECK, private_file};
 use crate::engine::WriteError;
@@ -42,8 +43,6 @@ const NOTE_FILE: &str = "first-run.txt";
 const MADE_NAME: &str = "admin";
 /// The address of an operator of whom none is known; it is to be changed.
 const MADE_EMAIL: &str = "admin@localhost";
-/// How long an activation link works, in milliseconds.
-const ACTIVATION_MS: i64 = 7 * 24 * 3600 * 1000;
 /// A given client secret of fewer characters is warned of: unlike a made one, it could be guessed.
 const SHORT_SECRET: usize = 16;
 /// Most characters of a client id.
@@ -216,14 +215,6 @@ impl Bootstrap {
     }
 }
 
-/// The token of an activation link that is handed over here and now, and what is kept of it.
-pub(super) fn activation(key: &ServerKey, now: Timestamp) -> Result<(Secret, OneTimeToken), NoRandomness> {
-    let token = Secret::random("rca_")?;
-    let until = Timestamp::from_millis(now.as_millis().saturating_add(ACTIVATION_MS));
-    let kept = OneTimeToken { hash: key.derive("activation token", &[token.reveal()]), until };
-    Ok((token, kept))
-}
-
 /// What the first start puts down in the audit.
 fn noted(accounts: &Accounts, act: Act) -> Result<Change, WriteError> {
     let by = By { kind: ActorKind::Command, name: "bootstrap".to_owned(), address: None };
@@ -240,7 +231,7 @@ fn make_admin(
         let user = first_admin(username_of(&email), email, Start::Active(password), now);
         return Ok((user, AdminNote::FromEnvironment));
     }
-    let (token, kept) = activation(key, now)?;
+    let (token, kept) = make_token(key, LinkKind::Activation, now)?;
     let user = first_admin(MADE_NAME.to_owned(), MADE_EMAIL.to_owned(), Start::Invited(kept), now);
     Ok((user, AdminNote::Invited(MADE_NAME.to_owned(), token)))
 }

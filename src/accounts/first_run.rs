@@ -117,10 +117,7 @@ pub fn first_run_text(public_url: &str, client: &ClientNote, admin: &AdminNote, 
     match admin {
         AdminNote::Invited(username, token) => {
             let link = format!("{public_url}/activate?token={}", token.reveal());
-            let _ = writeln!(
-                text,
-                "Operator {username} (role Admin): this version has no log-in yet; in one that has, choose a password within 7 days at\n  {link}\n"
-            );
+            let _ = writeln!(text, "Operator {username} (role Admin): choose a password within 7 days at\n  {link}\n");
         }
         AdminNote::FromEnvironment => {
             let _ = writeln!(text, "Operator (role Admin): active, as {ADMIN_EMAIL} says.\n");

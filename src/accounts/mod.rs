@@ -22,20 +22,30 @@ mod drafts;
 mod fault;
 mod first_run;
 mod grants;
+mod happenings;
 mod integration_tokens;
 mod invitations;
 mod keys;
 mod mail;
+mod one_time;
 mod operators;
 mod passwords;
 mod principal;
 mod private_file;
+mod profile;
 mod recovery;
 mod revoked;
 mod roles;
 mod rotations;
+mod sealed;
 mod secret;
+mod sessions;
+mod sign_in;
+mod sso;
+mod throttle;
 mod tokens;
+mod totp;
+mod user_actions;
 mod users;
 mod vault;
 mod verified;
@@ -62,14 +72,23 @@ pub use first_run::{AdminNote, ClientNote, Example, first_run_text};
 pub use grants::{Lack, Sight};
 pub use invitations::{InvitationOutcome, Invited, Invitee, Offer};
 pub use keys::{KEY_VARIABLE, KeyError, KeySource, NoKey, ServerKey};
-pub use mail::{Letter, LetterKind, letter};
-pub use operators::{BulkOutcome, UserAction, UserError};
-pub use passwords::{PasswordError, PasswordHash};
+pub use mail::{Letter, LetterKind, MailError, Postman, letter};
+pub use one_time::{LinkError, LinkKind};
+pub use operators::UserError;
+pub use passwords::{DeskBusy, PasswordError, PasswordHash};
 pub use principal::{Asker, Principal};
+pub use profile::{Enrolment, ProfileError, Proof};
 pub use recovery::{Recovered, RecoveryError};
 pub use roles::{PermissionSet, Role, Roles};
+pub use sealed::SealError;
 pub use secret::{NoRandomness, Secret};
+pub use sessions::{NewSession, Session, Visitor};
+pub use sign_in::{ClientAttempt, Credentials, SignInError, SignedIn};
+pub use sso::{CALLBACK_PATH, Departure, PATIENCE_S, Return, SsoError};
+pub use throttle::Throttled;
 pub use tokens::{IssuedToken, TokenError};
+pub use totp::SecondFactor;
+pub use user_actions::{BulkOutcome, UserAction};
 pub use users::{
     DataAccess, LoginMethod, OneTimeToken, PasswordNotSetReason, StatusConflict, UserRecord, UserRoles, UserStatus,
 };
@@ -82,6 +101,10 @@ use self::directory::{Directory, UserChange};
 use self::integration_tokens::IntegrationTokens;
 use self::revoked::RevokedTokens;
 use self::rotations::{Rotations, integration_name};
+use self::sealed::Seal;
+use self::sessions::Sessions;
+use self::sign_in::Door;
+use self::sso::Sso;
 use self::tokens::AccessTokens;
 use self::verified::VerifiedTokens;
 use crate::clock::Clock;
@@ -117,6 +140,17 @@ pub enum AccountsError {
         /// What the operating system says.
         reason: String,
     },
+    /// The variable with the secret for single sign-on is not set.
+    #[error(
+        "sso.client_secret_env names {variable}, which is not set: set it to the client secret that the identity provider gave"
+    )]
+    NoSsoSecret {
+        /// The variable.
+        variable: String,
+    },
+    /// Single sign-on can't be set up.
+    #[error("single sign-on can't be set up: {0}")]
+    Sso(String),
     /// There is nothing to make secrets of.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -139,6 +173,10 @@ pub struct Accounts {
     integration_tokens: IntegrationTokens,
     browser_keys: BrowserKeyring,
     audit: Audit,
+    door: Door,
+    sso: Option<Sso>,
+    totp_seal: Seal,
+    require_totp: bool,
     /// Held from reading what is to be changed until the change counts.
     changing: Mutex<()>,
 }
@@ -173,6 +211,14 @@ impl Accounts {
             browser_keys: BrowserKeyring::new(&key, Arc::clone(&rotations)),
             rotations,
             audit: Audit::new(config.audit.keep_days),
+            door: Door::new(&key, &*vault, &clock)?,
+            sso: config
+                .sso
+                .as_ref()
+                .map(|sso| Sso::open(sso, &config.server.public_url, &key, &clock, env))
+                .transpose()?,
+            totp_seal: Seal::new(&key, "second factors"),
+            require_totp: config.auth.require_totp,
             public_url: config.server.public_url.clone(),
             changing: Mutex::new(()),
             key,
@@ -445,7 +491,8 @@ impl Accounts {
         Ok(Some(user))
     }
 
-    /// Writes changes of operators and what belongs to them in one commit; memory follows. The caller holds `changing`.
+    /// Writes changes of operators and what belongs to them in one commit, with the end of the sessions that they end;
+    /// memory follows. The caller holds `changing`.
     fn commit_users(&self, users: Vec<UserChange>, beside: Vec<Change>) -> Result<(), WriteError> {
         let record = |change: &UserChange| match change {
             UserChange::Put(user) => vault::put(Table::Users, &user.username, &**user),
@@ -453,8 +500,11 @@ impl Accounts {
         };
         let mut changes = users.iter().map(record).collect::<Result<Vec<_>, _>>()?;
         changes.extend(beside);
+        let ended: Vec<_> = users.iter().flat_map(|change| self.door.sessions.ended_by(change)).collect();
+        changes.extend(Sessions::removals(&ended));
         self.vault.write(changes)?;
         self.users.apply(users);
+        self.door.sessions.end(&ended);
         Ok(())
     }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::Accounts;
 use super::audit::{Act, ActorKind, By};
-use super::bootstrap::activation;
 use super::directory::UserChange;
 use super::drafts::is_address;
+use super::one_time::{LinkKind, make_token};
 use super::operators::object;
 use super::passwords::{PasswordError, PasswordHash};
 use super::secret::{NoRandomness, Secret};
@@ -77,6 +77,8 @@ impl Accounts {
             user.roles.extra_roles.push(role.to_owned());
         }
         (user.login_method, user.login_blocked, user.reset) = (LoginMethod::Password, false, None);
+        // Whoever lost the second factor is locked out as well.
+        user.totp = None;
         (user.modified_on, user.modified_by) = (now, COMMAND.to_owned());
         user.sessions = session_number()?;
         let token = match &password {
@@ -86,7 +88,7 @@ impl Accounts {
                 None
             }
             None => {
-                let (token, kept) = activation(&self.key, now)?;
+                let (token, kept) = make_token(&self.key, LinkKind::Activation, now)?;
                 (user.status, user.activation) = (UserStatus::Provisioned, Some(kept));
                 user.password_not_set_reason = Some(PasswordNotSetReason::NewAccount);
                 Some(token)

@@ -1,5 +1,6 @@
 //! The room as a whole: tokens from request to end, and first starts.
 
+mod door;
 mod operators;
 
 use std::collections::BTreeMap;

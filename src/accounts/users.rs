@@ -8,13 +8,15 @@
 //!      └────────── enable, where it was never active ──────┘      (disable leads from PROVISIONED to INACTIVE, too)
 //! ```
 //!
-//! Invariant: a record tells no secret: the password and the activation token are there as hashes only.
+//! Invariant: a record tells no secret: the password and the links' tokens are there as hashes only, the second factor's key
+//! sealed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::passwords::PasswordHash;
 use super::secret::{NoRandomness, random};
+use super::totp::SecondFactor;
 use crate::model::{BuiltInRole, SystemId, Timestamp};
 
 /// A data view that stands for every system, and a unit group that stands for every end user.
@@ -66,6 +68,9 @@ pub struct UserRecord {
     /// What its reset link must show, while there is one.
     #[serde(default)]
     pub reset: Option<OneTimeToken>,
+    /// Its second factor.
+    #[serde(default)]
+    pub totp: Option<SecondFactor>,
     /// Whether it was ever active.
     #[serde(default)]
     pub activated: bool,
@@ -187,6 +192,15 @@ impl UserRecord {
     /// Whether it is an Admin that can log in: one of them has to stay.
     pub(super) fn is_working_admin(&self) -> bool {
         self.may_log_in() && self.roles.contains(BuiltInRole::Admin.name())
+    }
+
+    /// Makes it active: its owner has proved to be there.
+    pub(super) fn activate(&mut self, now: Timestamp) {
+        self.status = UserStatus::Active;
+        self.activated = true;
+        self.activation = None;
+        self.modified_on = now;
+        self.modified_by = self.username.clone();
     }
 
     /// Ends every session that it has.
@@ -328,6 +342,7 @@ pub(super) fn provisioned(username: String, email: String, roles: UserRoles, by:
         password: None,
         activation: None,
         reset: None,
+        totp: None,
         activated: false,
         last_login: None,
         sessions: 0,

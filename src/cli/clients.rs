@@ -22,7 +22,7 @@ enum What {
     Show(One),
     /// Make a client and print its secret, which is not shown again
     Create(Create),
-    /// Change a client's role, systems and description
+    /// Change a client's role, systems or description; what is left out stays
     Change(Change),
     /// Give a client a new secret and print it; the old one and every access token end
     Rotate(One),
@@ -46,9 +46,10 @@ struct One {
     call: Call,
 }
 
-/// What is said of a client.
 #[derive(Debug, clap::Args)]
-struct Said {
+struct Create {
+    /// Its id [default: one is made]
+    id: Option<String>,
     /// Its role
     #[arg(long)]
     role: String,
@@ -58,21 +59,6 @@ struct Said {
     /// What it is for
     #[arg(long, value_name = "TEXT", default_value = "")]
     description: String,
-}
-
-impl Said {
-    fn into_json(self, id: Option<String>) -> Value {
-        let systems = if self.systems.is_empty() { Value::Null } else { json!(self.systems) };
-        json!({ "client_id": id, "description": self.description, "role": self.role, "systems": systems })
-    }
-}
-
-#[derive(Debug, clap::Args)]
-struct Create {
-    /// Its id [default: one is made]
-    id: Option<String>,
-    #[command(flatten)]
-    said: Said,
     #[command(flatten)]
     call: Call,
 }
@@ -81,8 +67,15 @@ struct Create {
 struct Change {
     /// The client's id
     id: String,
-    #[command(flatten)]
-    said: Said,
+    /// Its new role
+    #[arg(long)]
+    role: Option<String>,
+    /// A system (id or name; `*` is every one) in which it may act from now on, and in no other; may be repeated
+    #[arg(long = "system", value_name = "SYSTEM")]
+    systems: Vec<String>,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
     #[command(flatten)]
     call: Call,
 }
@@ -95,14 +88,21 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             print_client(&client, args.call.json)?;
         }
         What::Create(args) => {
-            let body = args.said.into_json(args.id);
-            let client = ask(&args.call, Method::POST, &[], Some(&body))?;
-            print_client(&client, args.call.json)?;
+            let Create { id, role, systems, description, call } = args;
+            let systems = if systems.is_empty() { Value::Null } else { json!(systems) };
+            let body = json!({ "client_id": id, "role": role, "systems": systems, "description": description });
+            print_client(&ask(&call, Method::POST, &[], Some(&body))?, call.json)?;
         }
         What::Change(args) => {
-            let body = args.said.into_json(None);
-            let client = ask(&args.call, Method::PUT, &[&args.id], Some(&body))?;
-            print_client(&client, args.call.json)?;
+            let Change { id, role, systems, description, call } = args;
+            let now = ask(&call, Method::GET, &[&id], None)?;
+            let kept = |key: &str| now.get(key).cloned().unwrap_or_default();
+            let body = json!({
+                "role": role.map_or_else(|| kept("role"), Value::from),
+                "systems": if systems.is_empty() { kept("systems") } else { json!(systems) },
+                "description": description.map_or_else(|| kept("description"), Value::from),
+            });
+            print_client(&ask(&call, Method::PUT, &[&id], Some(&body))?, call.json)?;
         }
         What::Rotate(args) => {
             let client = ask(&args.call, Method::POST, &[&args.id, "rotate"], None)?;

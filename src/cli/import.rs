@@ -179,9 +179,9 @@ impl Api {
                     }
                     bar.set_message(text(&import, "detail").unwrap_or(state).to_owned());
                     if state == "applying" {
-                        bar.set_style(rows.clone());
                         bar.set_length(count(&import, "rows_total").saturating_sub(count(&import, "rejected")));
                         bar.set_position(count(&import, "stored"));
+                        bar.set_style(rows.clone());
                     } else {
                         bar.set_style(unknown.clone());
                         bar.set_position(count(&import, "rows_read"));

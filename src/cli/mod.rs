@@ -12,8 +12,12 @@ pub mod bench;
 mod check;
 mod clients;
 mod completions;
+mod diff;
+mod export;
 mod import;
+mod query;
 mod recover;
+mod remote;
 mod serve;
 mod token;
 mod users;
@@ -50,6 +54,12 @@ enum Command {
     Serve(serve::Args),
     /// Check the rule files without a server; exit status 1 if anything is wrong in them
     Check(check::Args),
+    /// Show what a rules folder would change on a running server: who would enter and leave each segment
+    Diff(Box<diff::Args>),
+    /// Ask a running server who fulfils a rule
+    Query(Box<query::Args>),
+    /// Write end users of a running server to a file
+    Export(Box<export::Args>),
     /// Upload a CSV file to a running server and follow its import; exit status 1 if anything in it is refused
     Import(import::Args),
     /// Get an access token from a running server and print it
@@ -87,6 +97,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         None => serve::run(cli.serve, file),
         Some(Command::Serve(args)) => serve::run(args, file),
         Some(Command::Check(args)) => check::run(args, file),
+        Some(Command::Diff(args)) => diff::run(*args, file),
+        Some(Command::Query(args)) => query::run(*args),
+        Some(Command::Export(args)) => export::run(*args),
         Some(Command::Import(args)) => import::run(args),
         Some(Command::Token(args)) => token::run(args),
         Some(Command::Users(args)) => users::run(*args, file),
@@ -128,6 +141,21 @@ fn load_config(file: Option<&Path>, flags: Flags) -> anyhow::Result<Config> {
         variables.push((name.to_owned(), value));
     }
     Ok(config::load(file, variables, flags)?)
+}
+
+/// Attributes' ids with commas between them, as one argument.
+#[derive(Debug, Clone)]
+struct Attributes(Vec<String>);
+
+impl From<&str> for Attributes {
+    fn from(list: &str) -> Self {
+        Self(list.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect())
+    }
+}
+
+/// An argument that is JSON.
+fn json_value(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("this is no JSON: {error}"))
 }
 
 /// Writes a command's result to stdout.

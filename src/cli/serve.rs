@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-use crate::config::{Config, Flags, MailTransport};
+use crate::config::{Config, Flags};
 use crate::telemetry;
 
 /// Flags of `serve`; each overrides the configuration and the environment.
@@ -51,15 +51,6 @@ fn without_effect(config: &Config) -> Vec<(&'static str, &'static str)> {
     let mut found = Vec::new();
     if config.backup.is_some() {
         found.push(("backup", "makes no scheduled backups"));
-    }
-    if config.sso.is_some() {
-        found.push(("sso", "has no operators' log-in"));
-    }
-    if config.auth.require_totp {
-        found.push(("auth.require_totp", "has no operators' log-in"));
-    }
-    if config.mail.transport != MailTransport::File {
-        found.push(("mail.transport", "sends no mail"));
     }
     found
 }

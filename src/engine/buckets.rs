@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(numbers(0.0, 9.0), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0]);
         assert_eq!(numbers(7.0, 7.0), [7.0, 8.0]);
         assert_eq!(numbers(2.5, 2.5), [2.0, 3.0]);
-        assert_eq!(numbers(-3.0, 997.0), (-1..20).map(|n| f64::from(n) * 50.0).collect::<Vec<_>>());
+        assert_eq!(numbers(-3.0, 997.0), (-1..=20).map(|n| f64::from(n) * 50.0).collect::<Vec<_>>());
         assert_eq!(numbers(0.1, 0.3)[..4], [0.1, 0.11, 0.12, 0.13], "decimals, not what adding up gives");
     }
 

@@ -226,7 +226,7 @@ impl Ring {
 
     fn after(&self, number: u64, limit: usize) -> Following {
         let gap = number < self.gone && number != 0 || number >= self.next;
-        let from = if number >= self.next { self.next } else { number.max(self.gone) };
+        let from = if number >= self.next { self.next - 1 } else { number.max(self.gone) };
         let start = self.events.partition_point(|event| event.number <= from);
         let mut next = from.max(self.next - 1);
         let mut events = Vec::new();

@@ -107,8 +107,68 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+
     use proptest::prelude::*;
+
+    use super::super::{Engine, EngineOptions, Mode, Record, Sight, Update};
+    use super::*;
+    use crate::clock::Clock;
+    use crate::model::{AttributeName, EndUserId, SystemId, Timestamp, Value};
+    use crate::ruleset::{Files, RuleSet, compile};
+    use crate::segments::Segment;
+    use crate::store::{Options, Store};
+
+    const CRM: &str = "user_identifier = \"id\"\n[[properties]]\nfield = \"seats\"\ntype = \"number\"\n";
+    /// However fast it runs, it takes more than nothing.
+    const SLOW: &str = "let n = 0; while n < 9 { n += 1; } crm.seats > 1";
+
+    fn rules(segments: &[(&str, &str)]) -> Arc<RuleSet> {
+        let mut files = Files::from([("integrations/crm.toml".to_owned(), CRM.into())]);
+        files.extend(segments.iter().map(|(id, rule)| (format!("segments/{id}.rhai"), (*rule).into())));
+        Arc::new(compile(&system(), &files, None, Timestamp::default()).unwrap())
+    }
+
+    fn system() -> SystemId {
+        SystemId::new("s").unwrap()
+    }
+
+    #[test]
+    fn a_script_that_takes_too_long_gives_no_answer_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &Options { cache_mib: 8 }).unwrap();
+        let engine = Engine::start(store, Clock::system(), &EngineOptions { min_free_mib: 0 }).unwrap();
+        let live = rules(&[]);
+        engine.adopt(&[(system(), Arc::clone(&live))].into()).unwrap();
+        let name = AttributeName::new("seats").unwrap();
+        let record = |n: u32| Record {
+            id: EndUserId::new(&format!("u{n}")).unwrap(),
+            sets: vec![(name.clone(), Value::Number(f64::from(n)))],
+        };
+        let update = Update {
+            system: system(),
+            integration: "crm".parse().unwrap(),
+            mode: Mode::Replace,
+            declared: vec![name.clone()],
+            records: (0..500).map(record).collect(),
+            idempotency: None,
+            beside: Vec::new(),
+        };
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(engine.update(update)).unwrap();
+
+        let reader = engine.reader(&system(), &Sight::All).unwrap();
+        let draft =
+            |rule: &str| reader.draft(&Segment::compile("draft".parse().unwrap(), rule, &live.schema()).unwrap());
+        let none = Duration::ZERO;
+        let late = reader.find(&draft(SLOW), none).unwrap_err();
+        assert_eq!(late, OutOfTime { time: none, end_users: 500 });
+        assert_eq!(reader.preview(&rules(&[("slow", SLOW)]), none), Err(late), "neither does a preview");
+        assert_eq!(reader.find(&draft("crm.seats > 1"), none).unwrap().total(), 498, "a condition has all the time");
+        let enough = Duration::from_secs(600);
+        assert_eq!(reader.find(&draft(SLOW), enough).unwrap().total(), 498);
+        assert_eq!(reader.preview(&rules(&[("slow", SLOW)]), enough).unwrap()[0].enters, 498);
+        engine.stop();
+    }
 
     proptest! {
         #[test]

@@ -89,8 +89,8 @@ pub struct SegmentChange {
     pub sample_enters: Vec<String>,
     /// Some who would leave.
     pub sample_leaves: Vec<String>,
-    /// For how many end users the other rule failed, of those who were judged by it.
-    pub failures: u64,
+    /// For how many end users the other rule failed, of those who were judged by it; unknown to who does not see all.
+    pub failures: Option<u64>,
 }
 
 impl Engine {
@@ -352,7 +352,7 @@ impl Reader {
             leaves: 0,
             sample_enters: Vec::new(),
             sample_leaves: Vec::new(),
-            failures: new.map_or(0, |place| other.failures.of_place(place).0),
+            failures: new.filter(|_| self.sees_all()).map(|place| other.failures.of_place(place).0),
         };
         for (no, seen) in seen.iter().enumerate() {
             let before = old.map_or(Mask::NONE, |place| self.live.members.mask(no, place)).and(seen);

@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 
 /// The header in which proxies put down whom they were called by, the nearest last.
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address of whoever sent the request; `None` where not even the connection's is known.
 pub(crate) fn client_address(parts: &Parts, trusted: &[IpAddr]) -> Option<IpAddr> {
@@ -24,14 +24,20 @@ fn behind_proxies(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAd
         headers.get_all(FORWARDED_FOR).iter().flat_map(|value| value.to_str().unwrap_or("").split(',')).collect();
     let mut nearest = peer;
     for hop in named.into_iter().rev() {
-        if !trusted.contains(&nearest) {
+        if !trusted.iter().any(|proxy| proxy.to_canonical() == nearest) {
             break;
         }
         // What is no address was not put there by a proxy.
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
-        nearest = address.to_canonical();
+        let Some(address) = hop_address(hop.trim()) else { break };
+        nearest = address;
     }
     nearest
+}
+
+/// `203.0.113.9`, `203.0.113.9:4711`, `2001:db8::1` or `[2001:db8::1]:4711`.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.parse::<IpAddr>().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()));
+    bare.or_else(|| hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok()).map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -54,5 +60,8 @@ mod tests {
         assert_eq!(told("10.0.0.1", &["198.51.100.1", "10.0.0.2"], &two), "198.51.100.1", "over two header lines");
         assert_eq!(told("10.0.0.1", &[], &two), "10.0.0.1");
         assert_eq!(told("10.0.0.1", &["unknown"], &two), "10.0.0.1");
+        assert_eq!(told("10.0.0.1", &["198.51.100.1, unknown"], &two), "10.0.0.1");
+        assert_eq!(told("10.0.0.1", &["198.51.100.1:80"], &two), "198.51.100.1");
+        assert_eq!(told("10.0.0.1", &["[2001:db8::1]:80"], &two), "2001:db8::1");
     }
 }

@@ -6,12 +6,16 @@
 //! | guard | lets in |
 //! | --- | --- |
 //! | [`Public`] | everyone |
-//! | [`Caller`] | whoever has an access token; the handler asks for permissions once it knows the system |
+//! | [`Caller`] | whoever shows who it is; the handler asks for permissions once it knows the system |
 //! | [`Permit<P>`] | callers with `P` account-wide |
 //! | [`At<P>`] | callers with `P` in the system that the path names in `{s}`, if there is such a system |
 //! | [`Page`] | pages with a live publishable key of the system that the path names in `{s}` |
 //! | [`Lasting<P>`] | as `At<P>`, for what goes on after the answer has begun |
+//! | [`Own`] | operators who are logged in, for their own account |
 //! | [`Scraper`] | loopback addresses, and callers with `metrics:read` |
+//!
+//! A caller shows an access token (a machine) or the cookie of a session (an operator). A browser sends the cookie along
+//! whoever made the page, so with it a method that changes something also needs an `Origin` that is `public_url`.
 
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
@@ -19,12 +23,14 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 
-use super::address::client_address;
+use super::address::{FORWARDED_FOR, client_address};
+use super::cookie;
 use super::problem::{Kind, Problem};
 use super::state::AppState;
-use crate::accounts::{Actor, Principal, Sight as Granted};
+use super::visitor::visitor;
+use crate::accounts::{Actor, Principal, Sight as Granted, SignedIn, Visitor};
 use crate::engine::{Reader, Sight};
 use crate::model::{EndUserId, Permission, SegmentId, SystemId};
 use crate::predicate::Condition;
@@ -39,6 +45,11 @@ impl Gate {
     /// Puts the services behind the guards.
     pub(crate) fn new(state: AppState) -> Self {
         Self(state)
+    }
+
+    /// Who stands behind a request.
+    pub(super) fn visitor(&self, parts: &Parts) -> Visitor {
+        visitor(parts, &self.0.config.server.trusted_proxies)
     }
 }
 
@@ -111,7 +122,7 @@ impl FromRequestParts<Gate> for Public {
     }
 }
 
-/// Someone with a good access token, whose permissions the handler still has to ask for.
+/// Someone who has shown who it is, whose permissions the handler still has to ask for.
 pub(crate) struct Caller {
     pub(crate) state: AppState,
     pub(crate) principal: Arc<Principal>,
@@ -127,8 +138,41 @@ impl Caller {
 impl FromRequestParts<Gate> for Caller {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
-        let principal = authenticate(&parts.headers, &gate.0)?;
+        let principal = authenticate(&parts.method, &parts.headers, &gate.0)?;
         Ok(Self { state: gate.0.clone(), principal })
+    }
+}
+
+/// An operator who is logged in, for what everybody may do with their own account. It may lack a second factor that it must
+/// have: here it sets one up.
+pub(crate) struct Own {
+    pub(crate) state: AppState,
+    pub(crate) signed_in: SignedIn,
+    pub(crate) visitor: Visitor,
+}
+
+impl FromRequestParts<Gate> for Own {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        if parts.headers.contains_key(header::AUTHORIZATION) {
+            authenticate(&parts.method, &parts.headers, &gate.0)?;
+            return Err(Problem::new(
+                Kind::Forbidden,
+                "this is for operators who are logged in: a client has no profile",
+            ));
+        }
+        let signed_in = session(&parts.method, &parts.headers, &gate.0)?.ok_or_else(Problem::logged_out)?;
+        Ok(Self { state: gate.0.clone(), signed_in, visitor: gate.visitor(parts) })
+    }
+}
+
+/// The operator who is logged in, if there is one: for what is open to all and also looks at sessions.
+pub(crate) struct Perhaps(pub(crate) Option<SignedIn>);
+
+impl FromRequestParts<Gate> for Perhaps {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
+        session(&parts.method, &parts.headers, &gate.0).map(Self)
     }
 }
 
@@ -275,6 +319,7 @@ impl FromRequestParts<Gate> for Page {
 pub(crate) struct Lasting<P> {
     pub(crate) at: At<P>,
     /// What the caller proved itself with.
+    method: Method,
     headers: HeaderMap,
 }
 
@@ -282,14 +327,14 @@ impl<P: Demand> FromRequestParts<Gate> for Lasting<P> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
         let at = At::from_request_parts(parts, gate).await?;
-        Ok(Self { at, headers: parts.headers.clone() })
+        Ok(Self { at, method: parts.method.clone(), headers: parts.headers.clone() })
     }
 }
 
 impl<P: Demand> Lasting<P> {
     /// Asks again, with the rules as they are now.
     pub(crate) fn renew(&mut self) -> Result<(), Problem> {
-        let principal = authenticate(&self.headers, &self.at.state)?;
+        let principal = authenticate(&self.method, &self.headers, &self.at.state)?;
         let live = self.at.state.rules.live();
         self.at.rules = system_for(&principal, self.at.system().as_str(), P::PERMISSIONS, &live)?;
         self.at.actor.principal = principal;
@@ -315,7 +360,7 @@ impl FromRequestParts<Gate> for Scraper {
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         if !is_local(peer, &parts.headers, &gate.0.config.server.trusted_proxies) {
-            let principal = authenticate(&parts.headers, &gate.0)?;
+            let principal = authenticate(&parts.method, &parts.headers, &gate.0)?;
             demand(&principal, Permission::MetricsRead, None)?;
         }
         Ok(Self { state: gate.0.clone() })
@@ -343,7 +388,6 @@ pub(crate) fn view(state: &AppState, system: &SystemId, sight: &Sight) -> Result
 /// Whether the request comes from this machine. Behind a proxy it does only when the proxy is trusted and says so:
 /// a proxy on this machine must not make the whole world local.
 fn is_local(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpAddr]) -> bool {
-    const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
     let Some(peer) = peer.map(|ip| ip.to_canonical()) else { return false };
     if headers.contains_key(header::FORWARDED) {
         return false;
@@ -366,14 +410,32 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Who sends the request, and from where; 401 without a good access token.
+/// Who sends the request, and from where; 401 for who can't be told.
 fn identify(parts: &Parts, state: &AppState) -> Result<Actor, Problem> {
-    let principal = authenticate(&parts.headers, state)?;
+    let principal = authenticate(&parts.method, &parts.headers, state)?;
     Ok(Actor { principal, address: client_address(parts, &state.config.server.trusted_proxies) })
 }
 
+/// Who sent the request: the bearer of its access token, else the operator in whose session it is; 401 without either.
+fn authenticate(method: &Method, headers: &HeaderMap, state: &AppState) -> Result<Arc<Principal>, Problem> {
+    if headers.contains_key(header::AUTHORIZATION) {
+        return bearer(headers, state);
+    }
+    let signed_in = session(method, headers, state)?.ok_or_else(|| match session_id(headers, state) {
+        Some(_) => Problem::logged_out(),
+        None => Problem::unauthenticated(false),
+    })?;
+    if signed_in.lacks_second_factor {
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "every account here must have a second factor: set yours up first (POST /accounts/me/totp)",
+        ));
+    }
+    Ok(signed_in.principal)
+}
+
 /// The bearer of the request's access token; 401 without a good one.
-fn authenticate(headers: &HeaderMap, state: &AppState) -> Result<Arc<Principal>, Problem> {
+fn bearer(headers: &HeaderMap, state: &AppState) -> Result<Arc<Principal>, Problem> {
     let token = bearer_token(headers).ok_or_else(|| Problem::unauthenticated(false))?;
     state.accounts.authenticate(token).ok_or_else(|| {
         // The form of an integration token: the two are easily swapped.
@@ -384,6 +446,28 @@ fn authenticate(headers: &HeaderMap, state: &AppState) -> Result<Arc<Principal>,
         }
         Problem::unauthenticated(true)
     })
+}
+
+fn session_id<'a>(headers: &'a HeaderMap, state: &AppState) -> Option<&'a str> {
+    cookie::SESSION.read(headers, state.is_secure())
+}
+
+/// The session that the request's cookie stands for, if any. With one, a method that changes something is refused (403)
+/// unless the page that sent it is one of ours.
+fn session(method: &Method, headers: &HeaderMap, state: &AppState) -> Result<Option<SignedIn>, Problem> {
+    let Some(id) = session_id(headers, state) else { return Ok(None) };
+    let Some(signed_in) = state.accounts.signed_in(id, &state.rules.live()) else { return Ok(None) };
+    let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if !is_safe && !is_own_origin(headers, &state.config.server.public_url) {
+        return Err(Problem::foreign_origin());
+    }
+    Ok(Some(signed_in))
+}
+
+/// Whether the request says that it comes from a page of this server.
+pub(super) fn is_own_origin(headers: &HeaderMap, public_url: &str) -> bool {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    origins.next().is_some_and(|origin| origin.as_bytes() == public_url.as_bytes()) && origins.next().is_none()
 }
 
 fn demand(principal: &Principal, permission: Permission, system: Option<&SystemId>) -> Result<(), Problem> {
@@ -452,5 +536,25 @@ mod tests {
         assert!(is_local(Some(local), &inside, &[local]));
         assert!(!is_local(Some(local), &inside, &[]));
         assert!(!is_local(Some(remote), &inside, &[]));
+    }
+
+    #[test]
+    fn only_ones_own_origin_is_ones_own() {
+        let own = |origin: &str| is_own_origin(&with("origin", origin), "https://rollcall.example");
+        assert!(own("https://rollcall.example"));
+        for foreign in [
+            "https://rollcall.example.evil",
+            "https://rollcall.example:443",
+            "http://rollcall.example",
+            "https://rollcall.example/",
+            "null",
+            "",
+        ] {
+            assert!(!own(foreign), "{foreign}");
+        }
+        assert!(!is_own_origin(&HeaderMap::new(), "https://rollcall.example"));
+        let mut twice = with("origin", "https://rollcall.example");
+        twice.append("origin", HeaderValue::from_static("https://evil.example"));
+        assert!(!is_own_origin(&twice, "https://rollcall.example"));
     }
 }

@@ -6,11 +6,13 @@
 //! | `server` | connections: accepting, limits, deadlines, the graceful stop |
 //! | `edge` | what every request goes through: id, deadline, panics, headers, metrics, access log |
 //! | `auth` | who asks and whether they may; no handler reaches a service but through it |
+//! | `cookie` | how a cookie is set and read |
 //! | `cors` | which page may read an answer |
-//! | `auth`, `address` | who asks, from where, and whether they may; no handler reaches a service but through it |
+//! | `address`, `visitor` | where a request comes from; the browser that it says it is |
 //! | `body`, `page`, `rate` | request bodies, paging, `updates_per_second` |
 //! | `turns` | long work: off the threads that answer, and not too much of it at once |
 //! | `problem` | errors as `application/problem+json`; the only file that knows which error is which status |
+//! | `console` | pages for people |
 //! | `api` | one file a resource: a handler extracts, calls one service method, converts |
 //! | `sdk` | the script that pages load |
 //!
@@ -20,6 +22,8 @@ mod address;
 mod api;
 mod auth;
 mod body;
+mod console;
+mod cookie;
 mod cors;
 mod edge;
 mod page;
@@ -30,6 +34,7 @@ pub mod server;
 mod socket;
 mod state;
 mod turns;
+mod visitor;
 
 pub use router::router;
 pub use server::serve;

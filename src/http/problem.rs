@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::accounts::TokenError;
+use crate::accounts::{LinkError, PasswordError, ProfileError, SignInError, Throttled, TokenError};
 use crate::engine::{OutOfTime, WriteError};
 use crate::filters::FilterError;
 use crate::intake::imports::{TargetError, UploadError};
@@ -31,6 +31,7 @@ pub(crate) enum Kind {
     Malformed,
     Unauthenticated,
     NoPublishableKey,
+    LogInRefused,
     Forbidden,
     NotFound,
     MethodNotAllowed,
@@ -54,7 +55,7 @@ impl Kind {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::Malformed => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated | Self::NoPublishableKey => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated | Self::NoPublishableKey | Self::LogInRefused => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -79,6 +80,7 @@ impl Kind {
             Self::Malformed => "malformed",
             Self::Unauthenticated => "unauthenticated",
             Self::NoPublishableKey => "no-publishable-key",
+            Self::LogInRefused => "log-in-refused",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
@@ -104,6 +106,7 @@ impl Kind {
             Self::Malformed => "The request is malformed",
             Self::Unauthenticated => "An access token is needed",
             Self::NoPublishableKey => "A publishable key is needed",
+            Self::LogInRefused => "Log-in refused",
             Self::Forbidden => "Not allowed",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
@@ -181,6 +184,11 @@ impl Problem {
         Self::new(Kind::NotFound, what)
     }
 
+    /// 404 for a path that is no route.
+    pub(crate) fn no_route() -> Self {
+        Self::not_found("there is nothing at this path; /docs lists what there is")
+    }
+
     /// 401: with `error="invalid_token"` when a token was sent and is no good.
     pub(crate) fn unauthenticated(token_was_sent: bool) -> Self {
         let (challenge, detail) = if token_was_sent {
@@ -207,9 +215,41 @@ impl Problem {
         Self::new(Kind::NoPublishableKey, detail).with_header(header::WWW_AUTHENTICATE, challenge)
     }
 
+    /// 401 where a session is needed.
+    pub(crate) fn logged_out() -> Self {
+        Self::unauthenticated(false).with_detail("you are not logged in, or your session has ended: log in (again)")
+    }
+
+    /// 403 for a request with a session's cookie that another site's page may have sent.
+    pub(crate) fn foreign_origin() -> Self {
+        Self::new(
+            Kind::Forbidden,
+            "with a session's cookie, a request that changes something needs an `Origin` that is the server's public_url",
+        )
+    }
+
     /// 403 for want of a permission.
     pub(crate) fn lacking(permission: Permission) -> Self {
         Self::new(Kind::Forbidden, format!("this needs the permission `{permission}` here"))
+    }
+
+    /// 422 for a new password that is not taken.
+    fn password(error: &PasswordError) -> Self {
+        let detail = error.to_string();
+        match error.code() {
+            Some(code) => Self::new(Kind::Refused, detail.clone()).with_errors([ProblemPlace {
+                pointer: "/password".to_owned(),
+                code: code.to_owned(),
+                detail,
+            }]),
+            None => Self::internal(&detail),
+        }
+    }
+
+    /// Says after how many seconds the request may be tried again.
+    fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.headers.retain(|(name, _)| *name != header::RETRY_AFTER);
+        self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     /// 500; `reason` goes to the log and not to the caller.
@@ -328,6 +368,71 @@ impl From<IntakeError> for Problem {
     }
 }
 
+impl From<Throttled> for Problem {
+    fn from(error: Throttled) -> Self {
+        Self::new(Kind::TooManyRequests, error.to_string()).retry_after(error.retry_after_s)
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        let at_code = |code: &str| {
+            let detail = error.to_string();
+            let place = ProblemPlace { pointer: "/totp".to_owned(), code: code.to_owned(), detail: detail.clone() };
+            Self::new(Kind::LogInRefused, detail).with_errors([place])
+        };
+        match error {
+            SignInError::Refused => Self::new(Kind::LogInRefused, error.to_string()),
+            SignInError::CodeNeeded => at_code("totp_needed"),
+            SignInError::CodeWrong => at_code("totp_wrong"),
+            SignInError::Throttled(error) => error.into(),
+            SignInError::Busy(error) => Self::new(Kind::Unavailable, error.to_string()),
+            SignInError::Write(error) => error.into(),
+            SignInError::NoRandomness(error) => Self::internal(&error.to_string()),
+        }
+    }
+}
+
+impl From<LinkError> for Problem {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Ended => Self::not_found(error.to_string()),
+            LinkError::Password(error) => Self::password(&error),
+            LinkError::Throttled(error) => error.into(),
+            LinkError::Busy(error) => Self::new(Kind::Unavailable, error.to_string()),
+            LinkError::Write(error) => error.into(),
+            LinkError::NoRandomness(error) => Self::internal(&error.to_string()),
+        }
+    }
+}
+
+impl From<ProfileError> for Problem {
+    fn from(error: ProfileError) -> Self {
+        let refused = |pointer: &str, code: &str| {
+            let detail = error.to_string();
+            let place = ProblemPlace { pointer: pointer.to_owned(), code: code.to_owned(), detail: detail.clone() };
+            Self::new(Kind::Refused, detail).with_errors([place])
+        };
+        match error {
+            ProfileError::WrongPassword => refused("/current_password", "wrong_password"),
+            ProfileError::CodeNeeded => refused("/totp", "totp_needed"),
+            ProfileError::CodeWrong => refused("/totp", "totp_wrong"),
+            ProfileError::Password(error) => Self::password(&error),
+            ProfileError::LogsInBySso
+            | ProfileError::NothingToConfirm
+            | ProfileError::NoSecondFactor
+            | ProfileError::SecondFactorRequired => Self::new(Kind::Conflict, error.to_string()),
+            ProfileError::UnknownSession(_) => Self::not_found(error.to_string()),
+            ProfileError::Gone => Self::logged_out(),
+            ProfileError::Throttled(error) => error.into(),
+            ProfileError::Busy(error) => Self::new(Kind::Unavailable, error.to_string()),
+            ProfileError::Write(error) => error.into(),
+            ProfileError::Seal(error) => Self::internal(&error.to_string()),
+            ProfileError::NoRandomness(error) => Self::internal(&error.to_string()),
+        }
+    }
+}
+
 impl From<UploadError> for Problem {
     fn from(error: UploadError) -> Self {
         match error {
@@ -440,6 +545,8 @@ pub(crate) enum OAuthProblem {
     InvalidScope(String),
     /// 503: the store takes no writes at the moment.
     Unavailable,
+    /// 429: too many wrong secrets before; the seconds after which the next one is judged.
+    SlowDown(u64),
 }
 
 /// The body of such an error.
@@ -465,6 +572,11 @@ impl IntoResponse for OAuthProblem {
             }
             Self::InvalidScope(what) => (StatusCode::BAD_REQUEST, "invalid_scope", what.as_str()),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "try again in a moment"),
+            Self::SlowDown(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "temporarily_unavailable",
+                "too many wrong secrets: wait as long as Retry-After says, and mend the secret",
+            ),
         };
         // RFC 6749 allows printable ASCII without quotes and backslashes in a description.
         let description: String =
@@ -482,9 +594,18 @@ impl IntoResponse for OAuthProblem {
             Self::Unavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
             }
+            Self::SlowDown(seconds) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
             _ => {}
         }
         response
+    }
+}
+
+impl From<Throttled> for OAuthProblem {
+    fn from(error: Throttled) -> Self {
+        Self::SlowDown(error.retry_after_s)
     }
 }
 

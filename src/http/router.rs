@@ -15,29 +15,44 @@ use utoipa_axum::routes;
 
 use super::api::{
     access_requests, attributes, audit, browser, calls, clients, docs, drafts, end_users, endpoints, evaluate, events,
-    explain, export, filters, imports, integrations, invitations, maintenance, memberships, questions, roles, rules,
-    sdk, segments, status, systems, tokens, trials, user_data, users,
+    explain, export, filters, imports, integrations, invitations, maintenance, memberships, profile, questions, roles,
+    rules, sdk, segments, sign_in, sso, status, systems, tokens, trials, user_data, users,
 };
 use super::auth::Gate;
+use super::console::door;
 use super::edge::EdgeLayer;
 use super::problem::{Kind, PROBLEM_JSON, Problem, ProblemDocument};
 use super::state::AppState;
 
 /// The router of the whole server.
 pub fn router(state: AppState) -> Router {
-    let (router, _) = routes().split_for_parts();
+    let (router, _) = routes(state.accounts.has_sso()).split_for_parts();
     finish(router).with_state(Gate::new(state))
 }
 
-/// Every route.
+/// Every route; those of single sign-on only where it is on.
 #[rustfmt::skip]
-fn routes() -> OpenApiRouter<Gate> {
-    OpenApiRouter::with_openapi(Api::openapi())
+fn routes(sso: bool) -> OpenApiRouter<Gate> {
+    let routes = OpenApiRouter::with_openapi(Api::openapi())
         // Access tokens
         .routes(routes!(tokens::connect))
         .routes(routes!(tokens::oauth))
         .routes(routes!(tokens::revoke))
         .routes(routes!(tokens::metadata))
+        // Log-in
+        .routes(routes!(sign_in::log_in))
+        .routes(routes!(sign_in::log_out))
+        .routes(routes!(sign_in::activate))
+        .routes(routes!(sign_in::reset_password))
+        .routes(routes!(sign_in::forgot_password))
+        // Profile
+        .routes(routes!(profile::show))
+        .routes(routes!(profile::change_password))
+        .routes(routes!(profile::sessions, profile::end_other_sessions))
+        .routes(routes!(profile::end_session))
+        .routes(routes!(profile::enrol))
+        .routes(routes!(profile::confirm))
+        .routes(routes!(profile::remove))
         // End users
         .routes(routes!(user_data::update))
         .routes(routes!(end_users::show, end_users::delete))
@@ -108,11 +123,18 @@ fn routes() -> OpenApiRouter<Gate> {
         .routes(routes!(status::health))
         .routes(routes!(status::ready))
         .routes(routes!(status::metrics))
+        // Pages
+        .routes(routes!(door::log_in_page, door::log_in))
+        .routes(routes!(door::activate_page, door::activate))
+        .routes(routes!(door::reset_page, door::reset))
+        .routes(routes!(door::forgot_page, door::forgot))
         // Documentation
         .routes(routes!(docs::openapi))
         .routes(routes!(docs::redirect))
         .routes(routes!(docs::page))
-        .routes(routes!(docs::file))
+        .routes(routes!(docs::file));
+    // Single sign-on
+    if sso { routes.routes(routes!(sso::begin)).routes(routes!(sso::finish)) } else { routes }
 }
 
 /// Answers for what is no route, and what every request goes through.
@@ -121,7 +143,7 @@ fn finish<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
 }
 
 async fn unknown_route() -> Problem {
-    Problem::not_found("there is nothing at this path; /docs lists what there is")
+    Problem::no_route()
 }
 
 /// The router adds `Allow`.
@@ -140,17 +162,19 @@ async fn unknown_method() -> Problem {
     modifiers(&Credentials),
     tags(
         (name = "Access tokens", description = "OAuth 2.0 client credentials"),
+        (name = "Log-in", description = "Operators' log-in, activation and passwords"),
+        (name = "Profile", description = "An operator's own account"),
         (name = "End users", description = "Updates in, segments out"),
         (name = "Browser", description = "Segments asked for by a page"),
         (name = "Segments", description = "Who is in which segment, who comes and goes, and why"),
         (name = "Filters", description = "Questions saved under a name"),
         (name = "Rules", description = "The files of a system: integrations and segments"),
         (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls, imports"),
-        (name = "Integrations", description = "Integrations at work: endpoint, token, trial, calls"),
         (name = "Users", description = "Operators' accounts: who may do what where"),
         (name = "Clients", description = "OAuth clients: the machines that call the API"),
         (name = "Audit", description = "Who did what"),
         (name = "Operation", description = "Health, metrics, maintenance"),
+        (name = "Console", description = "Pages for people"),
         (name = "Documentation", description = "This document"),
     ),
 )]
@@ -168,18 +192,22 @@ impl utoipa::Modify for Credentials {
         components.add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));
         let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Rollcall-Key")));
         components.add_security_scheme("publishable_key", key);
+        let about = "The cookie of an operator's log-in (over https its name begins with `__Host-`)";
+        let cookie = ApiKeyValue::with_description("rollcall_session", about);
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     }
 }
 
-/// The OpenAPI document, as JSON.
-pub(super) fn document() -> Bytes {
-    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(describe().to_string()));
-    DOCUMENT.clone()
+/// The OpenAPI document, as JSON; without SSO it has nothing of it.
+pub(super) fn document(sso: bool) -> Bytes {
+    static WITH_SSO: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(describe(true).to_string()));
+    static WITHOUT_SSO: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(describe(false).to_string()));
+    if sso { WITH_SSO.clone() } else { WITHOUT_SSO.clone() }
 }
 
 /// The document of the routes, completed by what goes for every one of them.
-fn describe() -> Value {
-    let mut document = serde_json::to_value(routes().into_openapi()).unwrap_or_default();
+fn describe(sso: bool) -> Value {
+    let mut document = serde_json::to_value(routes(sso).into_openapi()).unwrap_or_default();
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for item in paths.into_iter().flat_map(|paths| paths.values_mut()) {
         let operations = item.as_object_mut().into_iter().flat_map(|item| item.values_mut());
@@ -191,12 +219,18 @@ fn describe() -> Value {
 /// Adds the answers that every operation can give, and the form of every problem.
 fn complete(operation: &mut Value) {
     let guarded = operation.get("security").is_some();
+    // Wherever an access token is taken, an operator's session is too.
+    if let Some(ways) = operation.get_mut("security").and_then(Value::as_array_mut)
+        && ways.iter().all(|way| way.get("session").is_none())
+    {
+        ways.push(json!({ "session": [] }));
+    }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     let mut add = |status: &str, description: &str| {
         responses.entry(status).or_insert_with(|| json!({ "description": description }));
     };
     if guarded {
-        add("401", "No access token, or no good one");
+        add("401", "No access token and no session, or no good one");
         add("403", "The permission is lacking");
     }
     add("500", "The server failed");

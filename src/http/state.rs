@@ -78,6 +78,10 @@ impl AppState {
     pub(crate) fn door(&self) -> &AddressRates {
         &self.0.door
     }
+    /// Whether callers reach the server by https.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.config.server.public_url.starts_with("https://")
+    }
     /// How fast each client may send updates.
     pub(crate) fn rates(&self) -> &Rates {
         &self.0.rates

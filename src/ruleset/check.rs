@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use super::files::{Folder, read_tree, settled};
-use super::load::load;
+use super::load::{load, revision};
 use super::service::no_system;
-use super::{FileError, RulesOptions};
+use super::{FileError, Files, RulesOptions};
 use crate::model::Timestamp;
 
 /// What `rollcall check` says of one entry of the rules folder.
@@ -43,6 +43,34 @@ pub fn check(root: &Path, _options: &RulesOptions) -> Vec<Checked> {
         Ok(tree) if tree.is_empty() => vec![Checked::wrong("", vec![no_system(root)])],
         Ok(tree) => tree.into_iter().map(|(name, folder)| check_folder(&name, folder)).collect(),
     }
+}
+
+/// A system's folder as it is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSystem {
+    /// The folder's name (or that of a stray file).
+    pub name: String,
+    /// Its files.
+    pub files: Files,
+    /// The hash of its files: what is live on a server has the same if its files are the same.
+    pub revision: String,
+    /// What is misplaced, misnamed or unreadable.
+    pub errors: Vec<FileError>,
+}
+
+/// Reads a rules folder, and judges no file's content.
+///
+/// # Errors
+/// When the folder itself can't be read.
+pub fn read_local(root: &Path) -> Result<Vec<LocalSystem>, FileError> {
+    let tree = settled(|| read_tree(root))?;
+    let local = |(name, folder): (String, Folder)| LocalSystem {
+        name,
+        revision: revision(&folder.files),
+        files: folder.files,
+        errors: folder.errors,
+    };
+    Ok(tree.into_iter().map(local).collect())
 }
 
 fn check_folder(name: &str, folder: Folder) -> Checked {

@@ -138,7 +138,7 @@ impl Lowering<'_> {
     /// Notes that something can't be followed.
     fn unknown(&mut self, at: Position, why: impl Into<String>) -> Symbol {
         self.why.get_or_insert_with(|| Reason { at, why: why.into() });
-        Symbol::Unknown
+        Symbol::unknown()
     }
 
     /// Work on what is further within.

@@ -177,7 +177,15 @@ impl SegmentSet {
                         let known = Membership::Known(Arc::clone(&self.places), members.clone());
                         (self.inputs.scope(facts), Session::begin(today, known))
                     });
-                    segment.script.run(scope, session, RUN_TIME)
+                    let verdict = segment.script.run(scope, session, RUN_TIME);
+                    #[cfg(test)]
+                    assert!(
+                        verdict != Ok(true) || self.guard_holds(segment, &values, &members, today),
+                        "the guard of {}\n{:?}",
+                        segment.text,
+                        segment.guard()
+                    );
+                    verdict
                 }
             };
             let member = verdict.unwrap_or_else(|failure| {
@@ -200,6 +208,15 @@ impl SegmentSet {
             members: self.places.iter().filter(|(_, place)| is_member(place)).map(|(id, _)| id.clone()).collect(),
             failures,
         }
+    }
+}
+
+#[cfg(test)]
+impl SegmentSet {
+    fn guard_holds(&self, segment: &Segment, values: &[Option<Value>], members: &[bool], today: Date) -> bool {
+        let slot_of = |id: &AttributeId| self.reads.binary_search(id).unwrap_or(usize::MAX);
+        let place_of = |id: &SegmentId| self.place(id).unwrap_or(usize::MAX);
+        segment.guard().is_none_or(|guard| Slotted::new(guard, &slot_of, &place_of).holds(values, members, today))
     }
 }
 

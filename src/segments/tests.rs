@@ -17,6 +17,8 @@ struct Case {
     rule: String,
     #[serde(default)]
     same: Vec<String>,
+    /// `index` or `script`, where that matters.
+    mode: Option<String>,
     #[serde(default, rename = "in")]
     members: Vec<EndUser>,
     #[serde(default)]
@@ -79,7 +81,7 @@ impl Facts for Person<'_> {
     }
 }
 
-pub(super) fn compile(rule: &str) -> Result<Segment, Vec<RuleError>> {
+fn compile(rule: &str) -> Result<Segment, Vec<RuleError>> {
     Segment::compile(id("rule"), rule, &schema())
 }
 
@@ -96,6 +98,10 @@ fn rules_judge_end_users_as_the_table_says() {
     for case in cases::<Case>("segment_rules.toml") {
         for rule in std::iter::once(&case.rule).chain(&case.same) {
             let set = set(&[("rule", rule), ("elsewhere", "crm.Type == \"elsewhere\"")]);
+            if let Some(mode) = &case.mode {
+                let condition = set.get(&id("rule")).unwrap().condition();
+                assert_eq!(mode, if condition.is_ok() { "index" } else { "script" }, "{rule}: {condition:?}");
+            }
             let judge = |end_user| {
                 let judged = set.judge(&Person(end_user), today());
                 (judged.members.contains(&id("rule")), judged.failures)
@@ -179,6 +185,39 @@ fn hostile_rules_are_stopped_soon() {
         count += 1;
     }
     assert!(count >= 40);
+}
+
+#[test]
+fn a_rule_that_multiplies_when_it_is_followed_is_left_to_the_script_soon() {
+    let ifs = |count: usize, body: &str| -> String {
+        (0..count).map(|n| format!("if crm.Seats > {n} {{ {} }}\n", body.replace('N', &n.to_string()))).collect()
+    };
+    let doubling =
+        (1..20).map(|n| format!("fn f{n}(x) {{ f{}(x) && f{}(x + 1) }}\n", n - 1, n - 1)).collect::<String>();
+    let followed = |rule: &str| {
+        let begun = Instant::now();
+        let segment = compile(rule).unwrap_or_else(|errors| panic!("{rule}\n{errors:?}"));
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}: {}", begun.elapsed(), &rule[..rule.len().min(200)]);
+        segment.condition().is_ok()
+    };
+    // Long, but not hard.
+    assert!(followed(&(ifs(200, "return true;") + "false")));
+    assert!(followed(&(ifs(40, "return crm.Type == \"N\";") + "false")));
+    assert!(followed(&format!("let a = false; {} a", ifs(60, "a = true;"))));
+    assert!(followed(&vec!["crm.Type == \"x\""; 60].join(" || ")));
+    // Every point doubles what the sum can be, every function its calls, and loops within each other.
+    let points = ifs(40, "n += 1;").replace("crm.Seats > ", "crm.Name.len() % 2 == 0 || crm.Seats == ");
+    assert!(!followed(&format!("let n = 0; {points} n > 20")));
+    let points: String = (0..40).map(|n| format!("if crm.Name.contains(\"{n}\") {{ n += 1; }}\n")).collect();
+    assert!(!followed(&format!("let n = 0; {points} n > 20")));
+    assert!(!followed(&format!("fn f0(x) {{ x > 0 }}\n{doubling}crm.Type == \"a\" + \"b\" && f19(crm.Seats)")));
+    let (begin, end) = ("for w in [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\"] { ".repeat(4), "}".repeat(4));
+    assert!(!followed(&format!("let n = 0; {begin} if crm.Name.contains(w) {{ n += 1; }} {end} n > 5")));
+    // About as deep as the language allows.
+    followed(&format!("{}crm.Seats > 5{}", "!(true && ".repeat(40), ")".repeat(40)));
+    followed(&format!("{}crm.Seats > 5{}", "if crm.Seats > 1 { ".repeat(30), " } else { false }".repeat(30)));
+    let chain: String = (0..25).map(|n| format!("if crm.Seats == {n} {{ crm.Type == \"{n}\" }} else ")).collect();
+    assert!(followed(&format!("{chain} {{ false }}")));
 }
 
 #[test]
@@ -268,6 +307,49 @@ fn cycles_are_named_at_each_of_their_questions() {
             ("premium", circle("1:12", "premium -> premium")),
         ]
     );
+}
+
+#[test]
+fn a_script_is_run_by_its_place_over_many_end_users() {
+    let set = set(&[
+        ("a", "crm.Name.split(\",\").len() > 1 && in_segment(\"b\")"),
+        ("b", "crm.Seats > 5"),
+        ("c", "crm.Name[2] == 'x' && !(\"Seats\" in crm)"),
+    ]);
+    let place = |name: &str| set.place(&id(name)).unwrap();
+    assert!(set.order()[place("a")].id == id("a") && place("a") > place("b"));
+    let end_user = |name: Option<&str>, seats: Option<i64>| {
+        let name = name.map(|name| ("crm.Name".to_owned(), toml::Value::String(name.to_owned())));
+        let seats = seats.map(|seats| ("crm.Seats".to_owned(), toml::Value::Integer(seats)));
+        name.into_iter().chain(seats).collect::<EndUser>()
+    };
+    let mut members = vec![false; set.len()];
+    let mut a = set.script(place("a"), today()).unwrap();
+    let mut c = set.script(place("c"), today()).unwrap();
+    for (name, seats, in_b, in_a, in_c) in [
+        (Some("x,y"), Some(6), true, Ok(true), Ok(false)),
+        (Some("x,y"), None, false, Ok(false), Ok(false)),
+        // Nothing is left of the one before.
+        (None, None, true, Ok(false), Ok(false)),
+        (Some("abx"), None, true, Ok(false), Ok(true)),
+        (
+            Some("a"),
+            None,
+            true,
+            Ok(false),
+            Err("line 1, column 10: string index 2 out of bounds: only 1 character in string"),
+        ),
+    ] {
+        members[place("b")] = in_b;
+        let end_user = end_user(name, seats);
+        assert_eq!(a.judge(&Person(&end_user), &members), in_a.map_err(str::to_owned), "{end_user:?}");
+        assert_eq!(set.run_script(place("a"), &Person(&end_user), &members, today()), in_a.map_err(str::to_owned));
+        assert_eq!(
+            c.judge(&Person(&end_user), &members).map_err(|why| why.to_lowercase()),
+            in_c.map_err(str::to_owned)
+        );
+    }
+    assert!(set.script(3, today()).is_none() && set.run_script(3, &Person(&EndUser::new()), &[], today()).is_err());
 }
 
 #[test]

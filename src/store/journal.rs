@@ -51,18 +51,31 @@ pub(super) fn draft(entry: &Entry) -> Result<Draft, StoreError> {
 }
 
 impl Draft {
-    /// Puts the entry behind `end`: what to write, and the new end.
-    pub(super) fn link(mut self, end: End, digest: u64) -> Result<(Batch, End), StoreError> {
+    /// Puts the entry behind `end`.
+    pub(super) fn link(mut self, end: End, digest: u64) -> Result<Linked, StoreError> {
         let number = end.number + 1;
         let mut head = vec![if self.changes_records { CHANGES_RECORDS } else { 0 }];
         head.extend_from_slice(&end.sum.to_le_bytes());
         head.extend_from_slice(&digest.to_le_bytes());
         put_at(&mut self.bytes, HEADER, &head);
-        let prefix = number.to_be_bytes();
-        let packed: Packed = parcel::pack(&prefix, number, self.bytes)?;
-        let mut batch = Batch::default();
-        packed.put(&mut batch, &prefix, 0);
-        Ok((batch, End { number, sum: packed.label.sum, digest }))
+        let packed = parcel::pack(&number.to_be_bytes(), number, self.bytes)?;
+        Ok(Linked { end: End { number, sum: packed.label.sum, digest }, packed })
+    }
+}
+
+/// An entry with its place in the chain.
+pub(super) struct Linked {
+    /// The chain's end with it.
+    pub(super) end: End,
+    packed: Packed,
+}
+
+impl Linked {
+    /// Writes it, part by part: a batch would cost every commit a second write and sync, because sled seals its buffer
+    /// when one begins. Of an entry whose writing broke off some parts may be found; that was never acknowledged, and
+    /// opening cuts it off.
+    pub(super) fn write(&self, tree: &Tree) -> sled::Result<()> {
+        self.packed.parts(&self.end.number.to_be_bytes()).try_for_each(|(key, part)| tree.insert(key, part).map(drop))
     }
 }
 

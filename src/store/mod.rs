@@ -203,9 +203,10 @@ impl Store {
             }
             false => (None, tail.end.digest),
         };
-        let (batch, end) = draft.link(tail.end, digest)?;
+        let linked = draft.link(tail.end, digest)?;
+        let end = linked.end;
         self.write("writing to the journal", |tables| {
-            tables.journal.apply_batch(batch)?;
+            linked.write(&tables.journal)?;
             records.map_or(Ok(()), |batch| tables.records.apply_batch(batch))
         })?;
         self.sync()?;

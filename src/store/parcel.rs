@@ -6,7 +6,8 @@
 //! ```
 //!
 //! `sum` is xxh3 over everything behind it, seeded with the prefix, so that a part that is lost, old, or another
-//! parcel's shows. `mark` is the journal entry or checkpoint that wrote it. Parcels are written in one batch.
+//! parcel's shows. `mark` is the journal entry or checkpoint that wrote it. A parcel that takes another one's place is
+//! written in one batch.
 //!
 //! Parts are small because sled writes a leaf of more than a quarter of a segment (128 KiB) into a file in `blobs/`,
 //! which it never syncs. A leaf holds at most 17 values, and up to 20 after a merge: 20 × 5,500, and keys of up to half a KiB, stay below.
@@ -92,10 +93,14 @@ fn checksum(prefix: &[u8], bytes: &[u8]) -> u64 {
 }
 
 impl Packed {
+    /// The parts with their keys, in order.
+    pub(super) fn parts(&self, prefix: &[u8]) -> impl Iterator<Item = (Vec<u8>, &[u8])> {
+        (0u16..).zip(self.bytes.chunks(PART)).map(move |(part, bytes)| (key(prefix, part), bytes))
+    }
     /// Adds the parcel to a batch, and the removal of what an older one of `old` parts has beyond it.
     pub(super) fn put(&self, batch: &mut Batch, prefix: &[u8], old: u16) {
-        for (part, bytes) in (0u16..).zip(self.bytes.chunks(PART)) {
-            batch.insert(key(prefix, part), bytes);
+        for (key, bytes) in self.parts(prefix) {
+            batch.insert(key, bytes);
         }
         for part in self.label.parts..old {
             batch.remove(key(prefix, part));

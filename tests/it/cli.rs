@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{CLIENT_ID, CLIENT_SECRET, Server, crm, segment, shared};
 
 fn both(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    String::from_utf8_lossy(&output.stdout).into_owned() + &*String::from_utf8_lossy(&output.stderr)
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn bootstrap_variables_make_the_client_and_no_file() {
 }
 
 /// Every file below a folder, but for those that are meant to hold secrets.
-fn bytes_below(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn bytes_below(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut out = Vec::new();
     for entry in fs::read_dir(folder).expect("read the folder").map(Result::unwrap) {
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());

@@ -14,8 +14,13 @@ mod support;
 mod api;
 mod browser;
 mod cli;
+<<<<<<< HEAD
 mod dataset;
+=======
+mod cli_reading;
+>>>>>>> main
 mod first_run;
+mod mail;
 mod matrix;
 mod openapi;
 mod operators_cli;
@@ -23,4 +28,6 @@ mod readme;
 mod recovery;
 mod reload;
 mod segments;
+mod sign_in;
+mod sso;
 mod tidy;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{ADMIN, CLIENT_ID, CLIENT_SECRET, Server, operators_setup, user};
 
 fn both(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    String::from_utf8_lossy(&output.stdout).into_owned() + &*String::from_utf8_lossy(&output.stderr)
 }
 
 /// Runs a command against the server; its stdout.
@@ -132,7 +132,12 @@ fn clients_are_managed_from_a_terminal() {
     server.token_of("ci", &rotated);
     run(0, &["change", "ci", "--role", "Integration"]);
     let changed: Value = serde_json::from_str(&run(0, &["show", "ci", "--json"])).expect("JSON");
-    assert_eq!((&changed["role"], &changed["systems"]), (&json!("Integration"), &json!(["*"])));
+    assert_eq!(
+        (&changed["role"], &changed["systems"]),
+        (&json!("Integration"), &json!(["shop"])),
+        "what is left out stays"
+    );
+    assert!(run(0, &["change", "ci", "--system", "*"]).contains("Builds"));
     assert!(run(1, &["rotate", "nobody"]).contains("there is no client `nobody`"));
 }
 

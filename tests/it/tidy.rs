@@ -33,6 +33,9 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("axum", &["http"]),
     ("hyper", &["http"]),
     ("utoipa", &["http"]),
+    ("argon2", &["accounts"]),
+    ("lettre", &["accounts"]),
+    ("ring", &["accounts"]),
     ("StatusCode", &["http", "cli"]),
 ];
 

@@ -1,9 +1,19 @@
 //! Mail to operators: invitations and password resets.
 //!
+//! | file | owns |
+//! | --- | --- |
+//! | `compose` | what letters say, and their form as mails |
+//! | `transport` | how mails leave: the outbox, SMTP |
+//! | `postman` | reading the queue, making tokens, trying again |
+//!
 //! A letter waits in the store until it is sent; whoever wants one sent puts [`letter`] into the commit that it belongs
 //! to, so that a letter is queued exactly if its reason was stored. Nothing is sent in a request's path.
 //!
 //! Invariant: the queue holds no secret. A link's token is made when its letter is sent.
+
+mod compose;
+mod postman;
+mod transport;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +25,25 @@ use super::vault::put;
 use crate::engine::{RecordWrite, WriteError};
 use crate::model::Timestamp;
 use crate::store::Table;
+
+pub use postman::Postman;
+
+/// Why no mail can be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MailError {
+    /// The sender is none.
+    #[error("mail.from: {0}; write it as `Rollcall <rollcall@example.org>`")]
+    From(String),
+    /// The variable with the mail server's password is not set.
+    #[error("mail.smtp.password_env names {variable}, which is not set: set it to the mail server's password")]
+    NoPassword {
+        /// The variable.
+        variable: String,
+    },
+    /// TLS can't be set up.
+    #[error("mail.smtp.tls: {0}")]
+    Tls(String),
+}
 
 /// What a letter is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -20,8 +20,9 @@ static PAGE: LazyLock<Arc<Config<'static>>> =
     get, path = "/openapi.json", operation_id = "openapi", tag = "Documentation",
     responses((status = 200, description = "OpenAPI 3.1", body = Object)),
 )]
-pub(crate) async fn openapi(_: Public) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document()).into_response()
+pub(crate) async fn openapi(public: Public) -> Response {
+    let document = document(public.state.accounts.has_sso());
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document).into_response()
 }
 
 /// Where the documentation is

@@ -63,8 +63,9 @@ pub(crate) struct SegmentChangeItem {
     sample_enters: Vec<String>,
     /// Some who would leave.
     sample_leaves: Vec<String>,
-    /// For how many the rule fails, of those who were judged by it: they are not in the segment.
-    errors: u64,
+    /// For how many the rule fails, of those who were judged by it: they are not in the segment. Null where it goes, and
+    /// for who may see only some of the end users.
+    errors: Option<u64>,
 }
 
 /// A segment of the draft.

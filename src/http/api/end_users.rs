@@ -141,6 +141,7 @@ pub(crate) async fn segments(at: At<needs::EndUsersAndSegmentsRead>) -> Result<R
 pub(crate) async fn delete(at: At<needs::EndUsersDelete>) -> Result<StatusCode, Problem> {
     let id = at.end_user()?;
     demand_in_sight(&at, &id, Permission::EndUsersDelete)?;
+    at.state.imports.forget(at.system(), &id).await;
     let entry = audited(&at, "end_user.delete", &id, None)?;
     let deleted = at.state.engine.delete(at.system().clone(), id, vec![entry]).await?;
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }

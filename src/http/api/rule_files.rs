@@ -115,7 +115,9 @@ async fn write<P: Demand>(
 ) -> Result<(Written, Option<String>), Problem> {
     at.demand_publish(at.rules.settings.stage)?;
     let expected = IfMatch::read(headers)?.against(etag_of(&at.rules, &path))?;
-    let act = audited(at.system(), &path, text_of(&at.rules, &path).map(AsRef::as_ref), text.as_deref());
+    let before = text_of(&at.rules, &path).map(AsRef::as_ref);
+    // The same text again changes nothing.
+    let act = (before != text.as_deref()).then(|| audited(at.system(), &path, before, text.as_deref()));
     let (rules, system) = (Arc::clone(&at.state.rules), at.system().clone());
     let write = move || {
         let written = rules.write(&system, &path, text.as_deref(), expected.as_deref())?;
@@ -124,7 +126,9 @@ async fn write<P: Demand>(
     let written: Result<_, RuleWriteError> =
         tokio::task::spawn_blocking(write).await.map_err(|error| Problem::internal(&error.to_string()))?;
     let written = written?;
-    at.state.accounts.note(&at.actor, act).await;
+    if let Some(act) = act {
+        at.state.accounts.note(&at.actor, act).await;
+    }
     Ok(written)
 }
 

@@ -4,6 +4,7 @@
 //! media type says; the client by HTTP Basic or in the body. Knows nothing of how a secret is checked or a token made.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -19,7 +20,8 @@ use utoipa::ToSchema;
 use super::super::auth::Public;
 use super::super::body;
 use super::super::problem::{OAuthErrorDocument, OAuthProblem, Problem};
-use crate::accounts::{Accounts, Client, IssuedToken, TokenError};
+use super::super::visitor::AtDoor;
+use crate::accounts::{Accounts, Client, ClientAttempt, IssuedToken, TokenError};
 use crate::http::AppState;
 use crate::model::Permission;
 
@@ -85,10 +87,11 @@ pub(crate) struct RevocationRequest {
         (status = 200, description = "A new access token", body = TokenResponse),
         (status = 400, description = "invalid_request, unsupported_grant_type or invalid_scope", body = OAuthErrorDocument),
         (status = 401, description = "invalid_client", body = OAuthErrorDocument),
+        (status = 429, description = "Too many wrong secrets: see Retry-After", body = OAuthErrorDocument),
     ),
 )]
-pub(crate) async fn connect(public: Public, request: Request) -> Result<Response, OAuthProblem> {
-    issue(&public.state, request, CONNECT_LIFETIME_S).await
+pub(crate) async fn connect(public: Public, at: AtDoor, request: Request) -> Result<Response, OAuthProblem> {
+    issue(&public.state, at.0.address, request, CONNECT_LIFETIME_S).await
 }
 
 /// Get an access token that lives for an hour
@@ -102,24 +105,30 @@ pub(crate) async fn connect(public: Public, request: Request) -> Result<Response
         (status = 200, description = "A new access token", body = TokenResponse),
         (status = 400, description = "invalid_request, unsupported_grant_type or invalid_scope", body = OAuthErrorDocument),
         (status = 401, description = "invalid_client", body = OAuthErrorDocument),
+        (status = 429, description = "Too many wrong secrets: see Retry-After", body = OAuthErrorDocument),
         (status = 404, description = "Another company"),
     ),
 )]
-pub(crate) async fn oauth(public: Public, company: Result<Path<String>, PathRejection>, request: Request) -> Response {
+pub(crate) async fn oauth(
+    public: Public,
+    at: AtDoor,
+    company: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
     if !company.is_ok_and(|Path(company)| company == public.state.config.auth.company) {
         return Problem::not_found("there is no such company here").into_response();
     }
-    issue(&public.state, request, OAUTH_LIFETIME_S).await.into_response()
+    issue(&public.state, at.0.address, request, OAUTH_LIFETIME_S).await.into_response()
 }
 
-async fn issue(state: &AppState, request: Request, lifetime_s: u64) -> Result<Response, OAuthProblem> {
+async fn issue(state: &AppState, address: IpAddr, request: Request, lifetime_s: u64) -> Result<Response, OAuthProblem> {
     let request = ClientRequest::read(request).await?;
     match request.parameter("grant_type") {
         Some("client_credentials") => {}
         Some(_) => return Err(OAuthProblem::UnsupportedGrantType),
         None => return Err(OAuthProblem::InvalidRequest("grant_type is missing: send client_credentials".to_owned())),
     }
-    let issued = request.issue(&state.accounts, request.parameter("scope"), lifetime_s)?;
+    let issued = request.issue(&state.accounts, address, request.parameter("scope"), lifetime_s)?;
     Ok(not_stored(Json(issued)))
 }
 
@@ -131,13 +140,14 @@ async fn issue(state: &AppState, request: Request, lifetime_s: u64) -> Result<Re
         (status = 200, description = "The token is good for nothing now, or was so before"),
         (status = 400, description = "invalid_request, or unauthorized_client for another client's token", body = OAuthErrorDocument),
         (status = 401, description = "invalid_client", body = OAuthErrorDocument),
+        (status = 429, description = "Too many wrong secrets: see Retry-After", body = OAuthErrorDocument),
         (status = 503, description = "temporarily_unavailable", body = OAuthErrorDocument),
     ),
 )]
-pub(crate) async fn revoke(public: Public, request: Request) -> Result<Response, OAuthProblem> {
+pub(crate) async fn revoke(public: Public, at: AtDoor, request: Request) -> Result<Response, OAuthProblem> {
     let state = public.state;
     let request = ClientRequest::read(request).await?;
-    let client = request.client(&state.accounts)?;
+    let client = request.client(&state.accounts, at.0.address)?;
     let token = request
         .parameter("token")
         .ok_or_else(|| OAuthProblem::InvalidRequest("token is missing: send the access token to end".to_owned()))?;
@@ -202,22 +212,44 @@ impl ClientRequest {
         self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    fn issue(&self, accounts: &Accounts, scope: Option<&str>, lifetime_s: u64) -> Result<IssuedToken, OAuthProblem> {
+    fn issue(
+        &self,
+        accounts: &Accounts,
+        address: IpAddr,
+        scope: Option<&str>,
+        lifetime_s: u64,
+    ) -> Result<IssuedToken, OAuthProblem> {
+        let attempt = self.begin(accounts, address)?;
         let mut refused = TokenError::InvalidClient;
         for (id, secret) in &self.credentials {
             match accounts.issue_token(id, secret, scope, lifetime_s) {
-                Ok(issued) => return Ok(issued),
+                Ok(issued) => {
+                    attempt.succeed();
+                    return Ok(issued);
+                }
                 Err(TokenError::InvalidClient) => {}
                 Err(error) => refused = error,
             }
         }
+        if refused != TokenError::InvalidClient {
+            attempt.succeed();
+        }
         Err(refused.into())
     }
 
+    /// Guesses at a secret are slowed down by the id that comes with them.
+    fn begin(&self, accounts: &Accounts, address: IpAddr) -> Result<ClientAttempt, OAuthProblem> {
+        let id = self.credentials.first().map_or("", |(id, _)| id.as_str());
+        Ok(accounts.begin_client_attempt(id, address)?)
+    }
+
     /// The client that sent it.
-    fn client(&self, accounts: &Accounts) -> Result<Arc<Client>, OAuthProblem> {
+    fn client(&self, accounts: &Accounts, address: IpAddr) -> Result<Arc<Client>, OAuthProblem> {
+        let attempt = self.begin(accounts, address)?;
         let good = self.credentials.iter().find_map(|(id, secret)| accounts.authenticate_client(id, secret).ok());
-        good.ok_or(OAuthProblem::InvalidClient)
+        let client = good.ok_or(OAuthProblem::InvalidClient)?;
+        attempt.succeed();
+        Ok(client)
     }
 }
 

@@ -15,18 +15,33 @@ use super::{describe, finish};
 
 /// Operations that need no access token; a new one has to be put here on purpose.
 const PUBLIC: &[&str] = &[
+    "activate",
+    "activate_by_form",
+    "activate_page",
     "authorization_server",
+    "begin_sso",
     "connect_token",
     "docs",
     "docs_file",
     "docs_page",
     "evaluate",
     "evaluate_preflight",
+    "finish_sso",
+    "forgot_by_form",
+    "forgot_page",
+    "forgot_password",
     "health",
+    "log_in",
+    "log_in_by_form",
+    "log_in_page",
+    "log_out",
     "oauth_token",
     "openapi",
     "ready",
     "request_access",
+    "reset_by_form",
+    "reset_page",
+    "reset_password",
     "revoke_token",
     "sdk",
 ];
@@ -51,7 +66,7 @@ fn every_route_is_in_the_document_and_the_other_way_round() {
         .map(str::trim)
         .filter(|handler| handler.contains("::"))
         .collect();
-    assert_eq!(handlers.len(), operations(&describe()).len(), "{handlers:?}");
+    assert_eq!(handlers.len(), operations(&describe(true)).len(), "{handlers:?}");
     let code = source.replace("OpenApiRouter", "");
     for another_way in [".route(", ".nest(", ".merge(", ".route_service(", ".nest_service("] {
         assert!(!code.contains(another_way), "{another_way} would add a route that the document lacks");
@@ -59,8 +74,14 @@ fn every_route_is_in_the_document_and_the_other_way_round() {
 }
 
 #[test]
+fn without_single_sign_on_nothing_of_it_shows() {
+    let document = describe(false).to_string();
+    assert!(!document.contains("/sso/") && document.contains("/accounts/login"), "{document}");
+}
+
+#[test]
 fn every_operation_says_what_it_is_takes_and_needs() {
-    let document = describe();
+    let document = describe(true);
     let mut ids = BTreeSet::new();
     for (place, operation) in operations(&document) {
         let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{place} has no id"));
@@ -68,7 +89,8 @@ fn every_operation_says_what_it_is_takes_and_needs() {
         assert!(operation["summary"].is_string(), "{place} has no summary");
         assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{place}");
         let needs = operation["security"][0]["oauth2"].as_array();
-        assert_eq!(needs.is_none(), PUBLIC.contains(&id), "{place}");
+        let own = operation["security"][0].get("session").is_some();
+        assert_eq!(needs.is_none() && !own, PUBLIC.contains(&id), "{place}");
         for permission in needs.into_iter().flatten() {
             assert!(permission.as_str().unwrap().parse::<crate::model::Permission>().is_ok(), "{place}: {permission}");
         }
@@ -95,7 +117,7 @@ fn the_document_is_openapi_3_1_and_refers_to_nothing_that_is_missing() {
             _ => {}
         }
     }
-    let document = describe();
+    let document = describe(true);
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let mut found = Vec::new();
     references(&document, &mut found);

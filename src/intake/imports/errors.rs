@@ -14,7 +14,7 @@ use super::spool::create;
 pub(super) const SHOWN: usize = 100;
 /// Bad places that are listed at all, some 100 MB; rows are counted on. A file with more of them is no file for this
 /// integration.
-const MOST: u64 = 1_000_000;
+const MOST: usize = 1_000_000;
 /// The header of the CSV.
 const HEADER: &str = "row,column,code,detail\r\n";
 /// Bytes after which a piece of the CSV is handed out.
@@ -26,7 +26,7 @@ pub(super) struct ErrorLog {
     path: PathBuf,
     /// Made with the first bad place.
     file: Option<BufWriter<File>>,
-    listed: u64,
+    listed: usize,
 }
 
 impl ErrorLog {
@@ -38,28 +38,30 @@ impl ErrorLog {
         }
     }
 
-    /// Lists bad places, as far as there is room.
-    pub(super) fn add(&mut self, errors: impl Iterator<Item = RowError>) -> io::Result<()> {
-        for error in errors {
-            self.listed += 1;
-            let error = match self.listed {
-                ..MOST => error,
-                MOST => RowError {
-                    row: error.row,
-                    column: None,
-                    code: "too_many_errors".to_owned(),
-                    detail: "from here on, bad rows are counted and not listed: mend those above first".to_owned(),
-                },
-                _ => return Ok(()),
-            };
-            let file = match &mut self.file {
-                Some(file) => file,
-                none => none.insert(BufWriter::new(create(&self.path)?)),
-            };
-            serde_json::to_writer(&mut *file, &error)?;
-            file.write_all(b"\n")?;
-        }
-        Ok(())
+    /// How many bad places there were so far.
+    pub(super) fn listed(&self) -> usize {
+        self.listed
+    }
+
+    /// Lists a bad place, if there is room.
+    pub(super) fn add(&mut self, error: RowError) -> io::Result<()> {
+        self.listed += 1;
+        let error = match self.listed {
+            ..MOST => error,
+            MOST => RowError {
+                row: error.row,
+                column: None,
+                code: "too_many_errors".to_owned(),
+                detail: "from here on, bad rows are counted and not listed: mend those above first".to_owned(),
+            },
+            _ => return Ok(()),
+        };
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(BufWriter::new(create(&self.path)?)),
+        };
+        serde_json::to_writer(&mut *file, &error)?;
+        file.write_all(b"\n")
     }
 
     /// Makes what was listed durable.
@@ -156,7 +158,7 @@ mod tests {
         assert_eq!(csv(&path), HEADER, "no file: no errors");
         let mut log = ErrorLog::begin(path.clone()).unwrap();
         let errors: Vec<_> = (1..=3000).map(|row| error(row, "Seats")).collect();
-        log.add(errors.iter().cloned()).unwrap();
+        errors.iter().for_each(|error| log.add(error.clone()).unwrap());
         log.finish().unwrap();
         assert_eq!(first(&path).unwrap(), errors[..SHOWN]);
         assert!(ErrorsCsv::open(&path).unwrap().count() > 1, "in pieces");
@@ -171,7 +173,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("errors");
         let mut log = ErrorLog::begin(path.clone()).unwrap();
-        log.add([error(1, "a")].into_iter()).unwrap();
+        log.add(error(1, "a")).unwrap();
         log.finish().unwrap();
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, [&whole[..], &whole[..9]].concat()).unwrap();
@@ -196,7 +198,7 @@ mod tests {
         let path = folder.path().join("errors");
         let mut log = ErrorLog::begin(path.clone()).unwrap();
         log.listed = MOST - 2;
-        log.add([7, 8, 9].into_iter().map(|row| error(row, "a"))).unwrap();
+        (7..10).for_each(|row| log.add(error(row, "a")).unwrap());
         log.finish().unwrap();
         let codes: Vec<_> = first(&path).unwrap().into_iter().map(|error| (error.row, error.code)).collect();
         assert_eq!(codes, [(7, "x".to_owned()), (8, "too_many_errors".to_owned())]);

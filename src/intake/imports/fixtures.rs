@@ -1,5 +1,7 @@
 //! What the tests of this room share: an integration and an import.
 
+use std::collections::HashSet;
+
 use super::import::{Import, ImportId, ImportState, OnError};
 use super::rows::Position;
 use crate::model::{AttributeName, AttributeType, IntegrationId, SystemId, Timestamp};
@@ -51,5 +53,6 @@ pub(super) fn import() -> Import {
         errors: Vec::new(),
         fingerprint: 0,
         next: Position::START,
+        gone: HashSet::new(),
     }
 }

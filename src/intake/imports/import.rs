@@ -9,21 +9,26 @@
 //!
 //! **Stored form**, in the table of imports: the import under its id, and while it is applied its progress under
 //! `<id>/progress`, written in the same commit as the rows that it stands for. So after a crash it goes on exactly
-//! behind the last row that was stored.
+//! behind the last row that was stored. Under `<id>/gone/<hash>` stands, until it has ended, whoever was deleted after
+//! the upload.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::faults::RowError;
 use super::layout::Columns;
 use super::rows::Position;
 use crate::engine::RecordWrite;
-use crate::model::{IntegrationId, SystemId, Timestamp};
+use crate::model::{EndUserId, IntegrationId, SystemId, Timestamp};
 use crate::store::{self, StoreError, Table};
 
 /// What stands behind the id in the key of the progress.
 const PROGRESS: &str = "/progress";
+/// What stands between the id and the hash of whoever was deleted.
+const GONE: &str = "/gone/";
 /// Digits of the number at the start of an id: enough for milliseconds until the year 10889.
 const NUMBER: usize = 12;
 
@@ -149,6 +154,14 @@ pub struct Import {
     pub(super) fingerprint: u64,
     /// The row with which applying goes on.
     pub(super) next: Position,
+    /// Hashes of those who were deleted since the upload: their rows are passed over.
+    #[serde(skip)]
+    pub(super) gone: HashSet<u64>,
+}
+
+/// What stands for an end user who was deleted.
+pub(super) fn gone_hash(id: &EndUserId) -> u64 {
+    xxh3_64(id.as_str().as_bytes())
 }
 
 /// How far applying is.
@@ -171,43 +184,65 @@ fn progress_key(id: &ImportId) -> Vec<u8> {
     format!("{id}{PROGRESS}").into_bytes()
 }
 
+fn gone_key(id: &ImportId, hash: u64) -> Vec<u8> {
+    format!("{id}{GONE}{hash:016x}").into_bytes()
+}
+
 impl Import {
-    /// The records to write: the import as it is now, its progress in it.
-    pub(super) fn records(&self) -> Result<Vec<RecordWrite>, StoreError> {
-        let import = (Table::Imports, self.id.as_str().as_bytes().to_vec(), Some(store::encode(self)?));
-        Ok(vec![import, (Table::Imports, progress_key(&self.id), None)])
+    /// The record of the import as it is now.
+    fn record(&self) -> Result<RecordWrite, StoreError> {
+        Ok((Table::Imports, self.id.as_str().as_bytes().to_vec(), Some(store::encode(self)?)))
     }
 
-    /// The records to remove.
+    /// The records to write while it is not at its end: the import as it is now, its progress in it.
+    pub(super) fn records(&self) -> Result<Vec<RecordWrite>, StoreError> {
+        Ok(vec![self.record()?, (Table::Imports, progress_key(&self.id), None)])
+    }
+
+    /// The records to write at its end.
+    pub(super) fn final_records(&self) -> Result<Vec<RecordWrite>, StoreError> {
+        Ok(self.records()?.into_iter().chain(self.gone_removal()).collect())
+    }
+
+    fn gone_removal(&self) -> impl Iterator<Item = RecordWrite> {
+        self.gone.iter().map(|hash| (Table::Imports, gone_key(&self.id, *hash), None))
+    }
+
+    /// The record that passes someone's rows over.
+    pub(super) fn gone_record(&self, hash: u64) -> RecordWrite {
+        (Table::Imports, gone_key(&self.id, hash), Some(Vec::new()))
+    }
+
+    /// The records to remove when it is forgotten.
     pub(super) fn removal(&self) -> Vec<RecordWrite> {
-        vec![
-            (Table::Imports, self.id.as_str().as_bytes().to_vec(), None),
-            (Table::Imports, progress_key(&self.id), None),
-        ]
+        let import = (Table::Imports, self.id.as_str().as_bytes().to_vec(), None);
+        std::iter::once(import).chain(self.gone_removal()).collect()
     }
 }
 
 /// The imports in the store. One that can't be read is left out and told of.
 pub(super) fn read(records: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<Import> {
-    let (progress, imports): (Vec<_>, Vec<_>) =
-        records.into_iter().partition(|(key, _)| key.ends_with(PROGRESS.as_bytes()));
-    let mut imports: Vec<Import> = imports
-        .into_iter()
-        .filter_map(|(key, value)| {
-            let told = |error: &StoreError| {
-                tracing::warn!(%error, id = %String::from_utf8_lossy(&key), "an import can't be read; left out");
-            };
-            store::decode(&value).inspect_err(told).ok()
-        })
-        .collect();
-    for (key, value) in progress {
-        let import = imports.iter_mut().find(|import| progress_key(&import.id) == key);
-        if let (Some(import), Ok(Progress { stored, next })) = (import, store::decode(&value)) {
+    let (whole, parts): (Vec<_>, Vec<_>) = records.into_iter().partition(|(key, _)| !key.contains(&b'/'));
+    let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+        let told = |error: &StoreError| {
+            tracing::warn!(%error, id = %String::from_utf8_lossy(&key), "an import can't be read; left out");
+        };
+        let import: Import = store::decode(&value).inspect_err(told).ok()?;
+        Some((import.id.as_str().to_owned(), import))
+    };
+    let mut imports: BTreeMap<String, Import> = whole.into_iter().filter_map(read).collect();
+    for (key, value) in parts {
+        let key = String::from_utf8_lossy(&key);
+        let (id, part) = key.split_at(key.find('/').unwrap_or(key.len()));
+        let Some(import) = imports.get_mut(id) else { continue };
+        if let Some(hash) = part.strip_prefix(GONE) {
+            import.gone.extend(u64::from_str_radix(hash, 16));
+        } else if let Ok(Progress { stored, next }) = store::decode(&value) {
             import.stored = stored;
             import.next = next;
         }
     }
-    imports
+    imports.into_values().collect()
 }
 
 #[cfg(test)]
@@ -232,10 +267,15 @@ mod tests {
     fn an_import_comes_back_with_its_progress() {
         let import = import();
         let progress = Progress { stored: 4096, next: Position { offset: 7, row: 4098 } };
-        let records = [import.records().unwrap(), vec![progress.record(&import.id).unwrap()]].concat();
+        let beside = vec![progress.record(&import.id).unwrap(), import.gone_record(7), import.gone_record(u64::MAX)];
+        let records = [import.records().unwrap(), beside.clone()].concat();
         let mut expected = import.clone();
         (expected.stored, expected.next) = (progress.stored, progress.next);
-        assert_eq!(read(stored(records)), [expected]);
+        expected.gone = HashSet::from([7, u64::MAX]);
+        assert_eq!(read(stored(records)), [expected.clone()]);
+        let removed: Vec<_> =
+            expected.final_records().unwrap().into_iter().filter(|(.., value)| value.is_none()).collect();
+        assert!(beside.iter().all(|(_, key, _)| removed.iter().any(|(_, gone, _)| gone == key)), "nothing is left");
         assert!(import.removal().iter().all(|(.., value)| value.is_none()));
         assert_eq!(read(vec![(b"x".to_vec(), b"y".to_vec())]), []);
     }

@@ -1,7 +1,6 @@
 //! One import, from its file to its end: validated whole, then applied batch by batch.
 //!
-//! Validating shares the blocks of the file among the processors. Applying reads the next block while the engine stores
-//! the one before. Nothing is kept from the first pass but counts and bad places: the second reads the file again, so
+//! Applying reads the next block while the engine stores the one before. Nothing is kept from the first pass but counts and bad places: the second reads the file again, so
 //! that memory does not grow with it.
 //!
 //! What holds a job up: a full write queue and a full disk are waited for; a store that has failed, until the restart;
@@ -15,27 +14,26 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
-use super::errors::{ErrorLog, SHOWN};
 use super::faults::RowError;
-use super::import::{Import, ImportId, ImportState, OnError, Progress};
-use super::judge::{Judge, Verdict};
+use super::import::{Import, ImportId, ImportState, Progress, gone_hash};
+use super::judge::Judge;
 use super::layout::{Layout, fingerprint};
 use super::rows::{Block, Position, ReadError, Rows};
-use super::service::{Inner, target};
+use super::service::Inner;
+use super::upload::target;
+use super::validate::unreadable;
 use crate::engine::{Mode, Record, RecordWrite, Update, WriteError};
 use crate::model::AttributeName;
 use crate::ruleset::{Integration, RuleSet};
 use crate::store::StoreError;
 
-/// Most threads that validate: enough for disks of today, and some processors stay for callers.
-const MOST_THREADS: usize = 4;
 /// How long a full write queue is given before it is tried again.
 const BUSY: Duration = Duration::from_millis(20);
 /// How long a full disk is.
 const DISK_FULL: Duration = Duration::from_millis(500);
 
 /// Why a job does not go on.
-enum Halt {
+pub(super) enum Halt {
     /// The server stops; it goes on after the restart.
     Stopping,
     /// The store takes nothing; it goes on after the restart.
@@ -52,16 +50,16 @@ impl From<StoreError> for Halt {
 
 /// An import at work.
 pub(super) struct Job<'a> {
-    inner: &'a Inner,
+    pub(super) inner: &'a Inner,
     /// As it was when the job began.
-    import: Import,
+    pub(super) import: Import,
     /// For waiting for the engine.
     runtime: Runtime,
     started: Instant,
 }
 
 /// What rows mean at the moment.
-struct Meaning {
+pub(super) struct Meaning {
     rules: Arc<RuleSet>,
     integration: Integration,
     fingerprint: u64,
@@ -102,7 +100,7 @@ impl<'a> Job<'a> {
 
     fn work(&self) -> Result<(), Halt> {
         if !self.inner.spool.holds(self.import.id.as_str()) {
-            return Err(Halt::Failed("the uploaded file is gone: import it again".to_owned()));
+            return Err(Halt::Failed(format!("the uploaded file is gone: import it again{}", self.so_far())));
         }
         if self.import.state == ImportState::Applying {
             let meaning = self.meaning()?;
@@ -145,7 +143,7 @@ impl<'a> Job<'a> {
     }
 
     /// Opens the file and reads its header; the rows come next.
-    fn open(&self, meaning: &Meaning) -> Result<(Rows<File>, Judge), RowError> {
+    pub(super) fn open(&self, meaning: &Meaning) -> Result<(Rows<File>, Judge), RowError> {
         let broken = |error: ReadError| unreadable(Position::START.row, &error);
         let file = self.inner.spool.file(self.import.id.as_str()).map_err(|error| broken(error.into()))?;
         let mut rows = Rows::from_start(file).map_err(broken)?;
@@ -155,88 +153,6 @@ impl<'a> Job<'a> {
         let layout = Layout::read(header, &meaning.integration).map_err(|fault| fault.at_header())?;
         let case = meaning.rules.settings.identifier_case;
         Ok((rows, Judge { layout, case, limits: self.inner.limits }))
-    }
-
-    /// The first pass: judges every row, and lists what is bad.
-    fn validate(&self, meaning: &Meaning) -> Result<(), Halt> {
-        let listing = |error| Halt::Failed(format!("the bad rows can't be listed: {error}; nothing was stored"));
-        let mut log = ErrorLog::begin(self.inner.spool.errors(self.import.id.as_str())).map_err(listing)?;
-        self.inner.note(&self.import.id, |import| {
-            (import.rows_read, import.rejected, import.rows_total, import.columns) = (0, 0, None, None);
-            import.errors.clear();
-        });
-        let ended = match self.open(meaning) {
-            Ok((rows, judge)) => self.judge_all(rows, &judge, &mut |errors| self.list(&mut log, errors))?,
-            Err(error) => Some(error),
-        };
-        let failed = ended.map(|error| {
-            let reason = format!("{}; nothing was stored", error.detail);
-            self.list(&mut log, vec![error]).map(|()| reason)
-        });
-        let failed = failed.transpose()?;
-        log.finish().map_err(listing)?;
-        failed.map_or(Ok(()), |reason| Err(Halt::Failed(reason)))
-    }
-
-    /// Judges the rows to the file's end, or to the error behind which nothing can be read.
-    fn judge_all(
-        &self,
-        mut rows: Rows<File>,
-        judge: &Judge,
-        list: &mut impl FnMut(Vec<RowError>) -> Result<(), Halt>,
-    ) -> Result<Option<RowError>, Halt> {
-        let start = rows.position();
-        self.inner.note(&self.import.id, |import| {
-            import.columns = Some(judge.layout.columns.clone());
-            import.next = start;
-        });
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-        let mut blocks: Vec<Block> = std::iter::repeat_with(Block::default).take(threads).collect();
-        loop {
-            if self.inner.is_stopping() {
-                return Err(Halt::Stopping);
-            }
-            let (filled, end) = fill(&mut rows, &mut blocks);
-            for verdict in check_all(judge, blocks.get(..filled).unwrap_or_default()) {
-                let Verdict { rows, rejected, errors } = verdict;
-                list(errors.into_iter().map(|bad| judge.told(bad)).collect())?;
-                self.inner.note(&self.import.id, |import| {
-                    import.rows_read += rows;
-                    import.rejected += rejected;
-                });
-            }
-            match end {
-                None => {}
-                Some(Ok(())) => return Ok(None),
-                Some(Err(error)) => return Ok(Some(unreadable(rows.position().row, &error))),
-            }
-        }
-    }
-
-    /// Lists bad places, and shows the first.
-    fn list(&self, log: &mut ErrorLog, errors: Vec<RowError>) -> Result<(), Halt> {
-        if errors.is_empty() {
-            return Ok(());
-        }
-        self.inner.note(&self.import.id, |import| {
-            let room = SHOWN.saturating_sub(import.errors.len());
-            import.errors.extend(errors.iter().take(room).cloned());
-        });
-        let listing = |error| Halt::Failed(format!("the bad rows can't be listed: {error}; nothing was stored"));
-        log.add(errors.into_iter()).map_err(listing)
-    }
-
-    /// Between the passes: whether the good rows are stored.
-    fn decide(&self) -> Result<(), Halt> {
-        self.inner.note(&self.import.id, |import| import.rows_total = Some(import.rows_read));
-        let rejected = self.inner.known(&self.import.id).map_or(0, |import| import.rejected);
-        if rejected == 0 || self.import.on_error == OnError::Skip {
-            return Ok(());
-        }
-        let rows = if rejected == 1 { "1 row is bad".to_owned() } else { format!("{rejected} rows are bad") };
-        Err(Halt::Failed(format!(
-            "{rows}, so nothing was stored: mend the file, or send it with `on_error=skip` to store the others"
-        )))
     }
 
     /// The second pass: stores the good rows that are not stored yet.
@@ -304,6 +220,9 @@ impl<'a> Job<'a> {
             if self.inner.is_stopping() {
                 return Err(Halt::Stopping);
             }
+            // Whoever is being deleted is noted before this batch or deleted after it.
+            let storing = self.inner.storing.lock();
+            self.leave_out_gone(&mut records);
             let count = records.len() as u64;
             let progress = Progress { stored: before + count, next };
             let update = Update {
@@ -315,7 +234,9 @@ impl<'a> Job<'a> {
                 idempotency: None,
                 beside: vec![progress.record(&self.import.id)?],
             };
-            match self.runtime.block_on(self.inner.engine.update(update)) {
+            let stored = self.runtime.block_on(self.inner.engine.update(update));
+            drop(storing);
+            match stored {
                 Ok(_) => {
                     metrics::counter!("rollcall_import_rows_total").increment(count);
                     self.inner.note(&self.import.id, |import| {
@@ -327,6 +248,14 @@ impl<'a> Job<'a> {
             }
             // The engine keeps what it refuses; that is rare, so the rows are read once more instead of copied each time.
             records = judge.records(&block);
+        }
+    }
+
+    /// Leaves out those who were deleted since the upload.
+    fn leave_out_gone(&self, records: &mut Vec<Record>) {
+        let gone = self.inner.known(&self.import.id).map(|import| import.gone).unwrap_or_default();
+        if !gone.is_empty() {
+            records.retain(|record| !gone.contains(&gone_hash(&record.id)));
         }
     }
 
@@ -360,7 +289,7 @@ impl<'a> Job<'a> {
     fn finish(&self, state: ImportState, detail: Option<String>) -> Result<(), Halt> {
         let mut import = self.inner.known(&self.import.id).unwrap_or_else(|| self.import.clone());
         (import.state, import.detail, import.finished_at) = (state, detail, Some(self.inner.clock.now()));
-        self.persist(|| import.records())?;
+        self.persist(|| import.final_records())?;
         self.inner.remove_file(&import.id);
         metrics::counter!("rollcall_imports_total", "outcome" => state.as_str()).increment(1);
         tracing::info!(
@@ -371,41 +300,6 @@ impl<'a> Job<'a> {
         self.inner.note(&import.id, |known| *known = import.clone());
         Ok(())
     }
-}
-
-/// A file that can't be read on at a row.
-fn unreadable(row: u64, error: &ReadError) -> RowError {
-    let code = match error {
-        ReadError::Io(_) => "unreadable",
-        ReadError::Unclosed(_) => "quote_not_closed",
-        ReadError::Utf16 => "not_utf8",
-    };
-    RowError { row, column: None, code: code.to_owned(), detail: error.to_string() }
-}
-
-/// Fills blocks one after the other: how many, and whether the file ended behind them.
-fn fill(rows: &mut Rows<File>, blocks: &mut [Block]) -> (usize, Option<Result<(), ReadError>>) {
-    for (filled, block) in blocks.iter_mut().enumerate() {
-        match rows.fill(block) {
-            Ok(true) => {}
-            Ok(false) => return (filled, Some(Ok(()))),
-            Err(error) => return (filled, Some(Err(error))),
-        }
-    }
-    (blocks.len(), None)
-}
-
-/// Judges blocks side by side; the verdicts are in their order.
-fn check_all(judge: &Judge, blocks: &[Block]) -> Vec<Verdict> {
-    let Some((first, others)) = blocks.split_first() else { return Vec::new() };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = others.iter().map(|block| scope.spawn(|| judge.check(block))).collect();
-        let mut verdicts = vec![judge.check(first)];
-        for other in others {
-            verdicts.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        verdicts
-    })
 }
 
 /// Reads batches until the file ends or nobody wants them any more.

@@ -6,8 +6,9 @@
 //!
 //! | file | owns |
 //! | --- | --- |
-//! | `service` | taking uploads, the queue, the one thread, what is kept and for how long |
-//! | `job` | one import from its file to its end |
+//! | `upload` | which integration takes a file, and how one becomes an import |
+//! | `service` | the queue, the one thread, what is kept and for how long |
+//! | `job`, `validate` | one import from its file to its end; the first of its two passes |
 //! | `import` | an import's states and its stored form |
 //! | `spool` | the folder of files |
 //! | `rows`, `cells` | CSV (RFC 4180): rows of a file, cells of a row |
@@ -29,9 +30,12 @@ mod layout;
 mod rows;
 mod service;
 mod spool;
+mod upload;
+mod validate;
 
 pub use errors::ErrorsCsv;
 pub use faults::RowError;
 pub use import::{Import, ImportId, ImportState, OnError};
 pub use layout::Columns;
-pub use service::{ImportPage, Imports, ImportsOptions, NewImport, TargetError, Upload, UploadError};
+pub use service::{ImportPage, Imports, ImportsOptions};
+pub use upload::{NewImport, TargetError, Upload, UploadError};

@@ -16,14 +16,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::errors::{self, ErrorsCsv};
-use super::import::{self, Import, ImportId, ImportState, OnError, number_in};
+use super::import::{self, Import, ImportId, gone_hash, number_in};
 use super::job::Job;
-use super::rows::Position;
-use super::spool::{Draft, Spool};
+use super::spool::Spool;
+use super::upload::UploadError;
 use crate::clock::Clock;
 use crate::engine::{Engine, WriteError};
-use crate::model::{self, IntegrationId, SystemId};
-use crate::ruleset::{Integration, IntegrationKind, LiveRules, RuleSet, RulesService};
+use crate::model::{self, EndUserId, IntegrationId, SystemId};
+use crate::ruleset::RulesService;
 use crate::store::{StoreError, Table};
 
 /// Imports that are kept after their end.
@@ -32,10 +32,6 @@ const KEPT: usize = 100;
 const KEPT_DAYS: i64 = 30;
 /// Milliseconds of a day.
 const DAY: i64 = 24 * 3600 * 1000;
-/// Uploads at once: each has a file open.
-const MAX_UPLOADS: usize = 16;
-/// Bytes of an upload after which the free disk is looked at again.
-const LOOK_AT_DISK: u64 = 8 << 20;
 /// How often imports are looked at that may have become too old to keep.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
@@ -50,90 +46,6 @@ pub struct ImportsOptions {
     pub min_free_mib: u64,
 }
 
-/// Why an integration takes no file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TargetError {
-    /// There is none of that name.
-    #[error("there is no integration `{1}` in the system `{0}`")]
-    Unknown(SystemId, IntegrationId),
-    /// It is of another kind.
-    #[error(
-        "the integration `{0}` is of the kind `api`, which takes updates by `POST /public/v1/user/data`: \
-         files are for an integration with `kind = \"csv\"`"
-    )]
-    Api(IntegrationId),
-    /// It is disabled.
-    #[error("the integration `{0}` is disabled: set `enabled = true` in its file")]
-    Disabled(IntegrationId),
-}
-
-/// The live integration, if it takes files.
-pub(super) fn target<'a>(
-    live: &'a LiveRules,
-    system: &SystemId,
-    integration: &IntegrationId,
-) -> Result<(&'a Arc<RuleSet>, &'a Integration), TargetError> {
-    let rules = live.systems.get(system);
-    let found = rules.and_then(|rules| Some((rules, rules.integrations.get(integration)?)));
-    let (rules, found) = found.ok_or_else(|| TargetError::Unknown(system.clone(), integration.clone()))?;
-    if found.kind == IntegrationKind::Api {
-        return Err(TargetError::Api(integration.clone()));
-    }
-    if !found.enabled {
-        return Err(TargetError::Disabled(integration.clone()));
-    }
-    Ok((rules, found))
-}
-
-/// Why an upload is not taken. Nothing of it is left.
-#[derive(Debug, thiserror::Error)]
-pub enum UploadError {
-    /// The integration takes no file.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// Too many at once.
-    #[error("{MAX_UPLOADS} files are being uploaded, which is the limit: try again in a moment")]
-    TooMany,
-    /// It broke off.
-    #[error("the body broke off")]
-    BrokenOff,
-    /// Too little disk.
-    #[error("free disk would fall below `storage.min_free_mib`: the file was not taken")]
-    DiskFull,
-    /// What the file system answered.
-    #[error("the file can't be kept: {0}")]
-    Io(io::Error),
-    /// The engine did not take the import.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
-
-impl From<io::Error> for UploadError {
-    fn from(error: io::Error) -> Self {
-        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        if full { Self::DiskFull } else { Self::Io(error) }
-    }
-}
-
-/// What is asked with an upload.
-#[derive(Debug, Clone)]
-pub struct NewImport {
-    /// The system.
-    pub system: SystemId,
-    /// The integration.
-    pub integration: IntegrationId,
-    /// Who uploads.
-    pub client: String,
-    /// The file's name, if it was sent.
-    pub file_name: Option<String>,
-    /// What becomes of good rows when there are bad ones.
-    pub on_error: OnError,
-    /// Whether nothing is to be stored in any case.
-    pub dry_run: bool,
-    /// The file's size, if it was announced.
-    pub announced: Option<u64>,
-}
-
 /// A stretch of an integration's imports, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportPage {
@@ -145,7 +57,7 @@ pub struct ImportPage {
 
 /// Takes, works off and keeps imports.
 pub struct Imports {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     /// `None` once it is stopped.
     queue: Mutex<Option<Sender<ImportId>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -158,10 +70,13 @@ pub(super) struct Inner {
     pub(super) rules: Arc<RulesService>,
     pub(super) clock: Clock,
     pub(super) limits: model::Limits,
-    min_free_mib: u64,
+    pub(super) min_free_mib: u64,
     book: Mutex<Book>,
+    /// Held while a batch is being stored, and while someone is noted as deleted: see [`Imports::forget`].
+    pub(super) storing: Mutex<()>,
     stopping: AtomicBool,
-    uploads: AtomicUsize,
+    /// How many files are on their way in.
+    pub(super) uploads: AtomicUsize,
 }
 
 /// Every import, by number.
@@ -205,6 +120,7 @@ impl Imports {
             limits: model::Limits { string_bytes: options.string_bytes },
             min_free_mib: options.min_free_mib,
             book: Mutex::new(book),
+            storing: Mutex::new(()),
             stopping: AtomicBool::new(false),
             uploads: AtomicUsize::new(0),
         });
@@ -219,44 +135,6 @@ impl Imports {
         let thread =
             thread.map_err(|cause| StoreError::Io { what: "starting the imports thread".to_owned(), cause })?;
         Ok(Arc::new(Self { inner, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) }))
-    }
-
-    /// Begins to take a file. Blocks.
-    ///
-    /// # Errors
-    /// [`UploadError`]; nothing is left then.
-    pub fn begin(self: &Arc<Self>, new: NewImport) -> Result<Upload, UploadError> {
-        target(&self.inner.rules.live(), &new.system, &new.integration)?;
-        let slot = Slot::take(&self.inner).ok_or(UploadError::TooMany)?;
-        self.inner.demand_room(new.announced.unwrap_or(0))?;
-        let mut random = [0; 4];
-        getrandom::fill(&mut random).map_err(|error| UploadError::Io(io::Error::other(error)))?;
-        let created_at = self.inner.clock.now();
-        let id = ImportId::new(self.inner.next_number(), u32::from_le_bytes(random));
-        let draft = self.inner.spool.begin(id.as_str())?;
-        let import = Import {
-            id,
-            system: new.system,
-            integration: new.integration,
-            client: new.client,
-            file_name: new.file_name,
-            bytes: 0,
-            on_error: new.on_error,
-            dry_run: new.dry_run,
-            created_at,
-            finished_at: None,
-            state: ImportState::Validating,
-            rows_read: 0,
-            rows_total: None,
-            stored: 0,
-            rejected: 0,
-            columns: None,
-            detail: None,
-            errors: Vec::new(),
-            fingerprint: 0,
-            next: Position::START,
-        };
-        Ok(Upload { imports: Arc::clone(self), import, draft, looked_at: 0, _slot: slot })
     }
 
     /// An import, as it is now.
@@ -291,6 +169,18 @@ impl Imports {
         ErrorsCsv::open(&self.inner.spool.errors(id.as_str()))
     }
 
+    /// Sees to it that an end user who is about to be deleted does not come back by a file that was uploaded before.
+    /// When this returns, no batch with them is on its way to the engine, and no later one will have them.
+    pub async fn forget(&self, system: &SystemId, id: &EndUserId) {
+        let (inner, system, hash) = (Arc::clone(&self.inner), system.clone(), gone_hash(id));
+        if !inner.has_unfinished(&system) {
+            return;
+        }
+        if let Err(error) = tokio::task::spawn_blocking(move || inner.forget(&system, hash)).await {
+            tracing::error!(%error, "a deleted end user could not be taken out of the imports");
+        }
+    }
+
     /// Ends the thread behind the batch that it is at; what is unfinished goes on after a restart. Blocks.
     pub fn stop(&self) {
         self.inner.stopping.store(true, Ordering::Relaxed);
@@ -301,7 +191,7 @@ impl Imports {
     }
 
     /// Notes an import whose file is there, and has it worked off.
-    fn take(&self, import: Import) -> Result<Import, UploadError> {
+    pub(super) fn take(&self, import: Import) -> Result<Import, UploadError> {
         let written = import.records().map_err(|error| WriteError::Failed(error.to_string()));
         written.and_then(|records| self.inner.engine.write_records_blocking(records)).inspect_err(|_| {
             self.inner.remove_file(&import.id);
@@ -316,57 +206,6 @@ impl Imports {
             let _ = queue.send(import.id.clone());
         }
         Ok(import)
-    }
-}
-
-/// One of the places for uploads.
-struct Slot(Arc<Inner>);
-
-impl Slot {
-    fn take(inner: &Arc<Inner>) -> Option<Self> {
-        let one_more = |taken| (taken < MAX_UPLOADS).then_some(taken + 1);
-        inner.uploads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Self(Arc::clone(inner)))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.uploads.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A file on its way in. Dropped before [`Upload::finish`], it leaves nothing.
-pub struct Upload {
-    imports: Arc<Imports>,
-    import: Import,
-    draft: Draft,
-    /// Bytes at which the free disk was looked at.
-    looked_at: u64,
-    _slot: Slot,
-}
-
-impl Upload {
-    /// Takes more of the file. Blocks.
-    ///
-    /// # Errors
-    /// [`UploadError`]; the upload has failed then.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
-        if self.draft.bytes() >= self.looked_at + LOOK_AT_DISK {
-            self.looked_at = self.draft.bytes();
-            self.imports.inner.demand_room(0)?;
-        }
-        Ok(self.draft.write(bytes)?)
-    }
-
-    /// Makes the file durable and queues the import. Blocks.
-    ///
-    /// # Errors
-    /// [`UploadError`]; nothing is left then.
-    pub fn finish(self) -> Result<Import, UploadError> {
-        let import = Import { bytes: self.draft.bytes(), ..self.import };
-        self.draft.keep().inspect_err(|_| self.imports.inner.remove_file(&import.id))?;
-        self.imports.take(import)
     }
 }
 
@@ -415,6 +254,26 @@ impl Inner {
         self.book.lock().imports.get(&id.number()).cloned()
     }
 
+    fn has_unfinished(&self, system: &SystemId) -> bool {
+        self.book.lock().imports.values().any(|import| import.system == *system && !import.state.is_final())
+    }
+
+    /// Notes someone as deleted in every import of that system that is not at its end.
+    fn forget(&self, system: &SystemId, hash: u64) {
+        let _no_batch = self.storing.lock();
+        let mut records = Vec::new();
+        let mut book = self.book.lock();
+        for import in book.imports.values_mut().filter(|import| import.system == *system && !import.state.is_final()) {
+            import.gone.insert(hash);
+            records.push(import.gone_record(hash));
+        }
+        drop(book);
+        // A disk that is full must not keep anyone from being deleted.
+        if let Err(error) = self.engine.write_records_blocking(records) {
+            tracing::warn!(%error, "whom imports are to pass over could not be written down; a restart would forget it");
+        }
+    }
+
     /// Removes an uploaded file; if that fails, the next start does it.
     pub(super) fn remove_file(&self, id: &ImportId) {
         if let Err(error) = self.spool.remove_file(id.as_str()) {
@@ -423,19 +282,10 @@ impl Inner {
     }
 
     /// The time in milliseconds, or one more than the last number, whatever the clock does.
-    fn next_number(&self) -> u64 {
+    pub(super) fn next_number(&self) -> u64 {
         let mut book = self.book.lock();
         book.last = u64::try_from(self.clock.now().as_millis()).unwrap_or(0).max(book.last + 1);
         book.last
-    }
-
-    /// Refuses when so many more bytes would leave too little disk.
-    fn demand_room(&self, bytes: u64) -> Result<(), UploadError> {
-        let free = self.engine.store().free_mib();
-        match free.is_some_and(|free| free.saturating_sub(bytes >> 20) < self.min_free_mib) {
-            true => Err(UploadError::DiskFull),
-            false => Ok(()),
-        }
     }
 
     /// Forgets imports that have ended, beyond the number and the age that are kept.

@@ -151,6 +151,7 @@ impl<'a> Check<'a> {
             ("date" | "days_since" | "days_until", [day]) => self.day(name, day),
             ("matches", [_, pattern]) => self.pattern(pattern),
             ("in_segment", [segment]) => self.segment(segment),
+            ("is_set", [value]) => self.set(value),
             _ => (),
         }
     }
@@ -199,6 +200,22 @@ impl<'a> Check<'a> {
         let near = nearest(text, self.schema.segments.iter().map(SegmentId::as_str));
         self.wrong(match near {
             Some(near) => wrong.hint(format!("did you mean `{near}`?")),
+            None => wrong,
+        });
+    }
+
+    /// What is asked by `is_set`: not what stands in the rule, nor all attributes together.
+    fn set(&mut self, value: &Known) {
+        let what = match &value.integration {
+            Some(integration) => format!("`{integration}` is a whole integration"),
+            None if value.literal.is_some() => format!("{} is the same for everyone", value.in_words()),
+            None => return,
+        };
+        let wrong = Wrong::new(value.at, format!("`is_set` asks whether an attribute has a value, but {what}"));
+        let attributes = value.integration.as_ref().and_then(|id| Some((id, self.schema.integrations.get(id)?)));
+        let first = attributes.and_then(|(id, names)| Some(format!("`is_set({id}.{})`", names.keys().next()?)));
+        self.wrong(match first {
+            Some(example) => wrong.hint(format!("name one of its attributes, such as {example}")),
             None => wrong,
         });
     }

@@ -1,8 +1,9 @@
 //! Calls: operators, the rules' own functions, some of Rhai's, helper functions and closures.
 
+use std::any::TypeId;
 use std::sync::Arc;
 
-use rhai::{Expr, FnCallExpr, FnPtr, Position};
+use rhai::{Dynamic, Expr, FnCallExpr, FnPtr, Position};
 
 use super::arithmetic::{computed, negated};
 use super::comparison::{self, Comparison, absolute, compared, day, in_range, one_of, one_text, part_of};
@@ -16,9 +17,11 @@ use super::{Lowered, Lowering, Variable};
 use crate::model::SegmentId;
 use crate::predicate::{Condition, DateBound};
 use crate::segments::check::Function;
+use crate::segments::language::language;
+use crate::segments::missing::TESTS;
 
-/// Functions that answer yes or no, and no when one of their arguments is missing.
-const TESTS: [&str; 5] = ["contains", "starts_with", "ends_with", "matches", "between"];
+/// Operators that give nothing where one of their sides is missing.
+const ARITHMETIC: [&str; 6] = ["+", "-", "*", "/", "%", "**"];
 
 impl<'a> Lowering<'a> {
     pub(super) fn call(&mut self, call: &'a FnCallExpr, at: Position) -> Lowered<Value> {
@@ -91,7 +94,7 @@ impl<'a> Lowering<'a> {
         self.each(arguments, at, &mut |lowering, symbols| {
             Ok(match (name, symbols) {
                 ("!", [Symbol::Truth(truth)]) => Symbol::Truth(truth.not()).into(),
-                ("!", [Symbol::Unknown]) => Symbol::Truth(Truth::unknown()).into(),
+                ("!", [Symbol::Unknown(_)]) => Symbol::Truth(Truth::unknown()).into(),
                 ("&" | "|" | "^", [Symbol::Truth(left), Symbol::Truth(right)]) => Symbol::Truth(match name {
                     "&" => left.and(right),
                     "|" => left.or(right),
@@ -105,21 +108,27 @@ impl<'a> Lowering<'a> {
                     let comparison = Comparison::of(name).unwrap_or(Comparison::Equal);
                     lowering.answered(compared(left, comparison, right), at).into()
                 }
-                (_, symbols) if symbols.contains(&Symbol::Unknown) => Symbol::Unknown.into(),
-                ("-", [number]) => match negated(number) {
-                    Some(symbol) => symbol.into(),
-                    None => lowering.unknown(at, "the operator `-`").into(),
-                },
-                (_, [left, right]) => match computed(name, left, right) {
-                    Some(value) => value,
-                    None if left.attribute().is_some() && right.attribute().is_some() => {
-                        lowering.unknown(at, "arithmetic with two values of the end user").into()
-                    }
-                    None => lowering.unknown(at, format!("the operator `{name}`")).into(),
-                },
-                _ => lowering.unknown(at, format!("the operator `{name}`")).into(),
+                _ => {
+                    let computed = match symbols {
+                        [number] if name == "-" => negated(number).map(Value::from),
+                        [left, right] => computed(name, left, right),
+                        _ => None,
+                    };
+                    computed.unwrap_or_else(|| lowering.not_computed(name, symbols, at).into())
+                }
             })
         })
+    }
+
+    /// What an operator gives that can't be followed. Arithmetic of a missing value gives none.
+    fn not_computed(&mut self, operator: &str, symbols: &[Symbol], at: Position) -> Symbol {
+        if !symbols.iter().any(Symbol::is_unknown) {
+            let several = symbols.iter().filter(|symbol| symbol.attribute().is_some()).count() > 1;
+            let why = format!("the operator `{operator}`");
+            self.unknown(at, if several { "arithmetic with two values of the end user".to_owned() } else { why });
+        }
+        let needs = symbols.iter().map(Symbol::needs).collect();
+        if ARITHMETIC.contains(&operator) { Symbol::Unknown(all(needs)) } else { Symbol::unknown() }
     }
 
     // ---- functions that the rule does not define ----
@@ -145,7 +154,7 @@ impl<'a> Lowering<'a> {
             let one = self.called(closure, item, at)?;
             // What is no boolean counts as a no here.
             let one = one.mapped(|symbol| match symbol {
-                Symbol::Truth(_) | Symbol::Fails | Symbol::Unknown => symbol,
+                Symbol::Truth(_) | Symbol::Fails | Symbol::Unknown(_) => symbol,
                 _ => Symbol::constant(false),
             });
             let (yes, no) =
@@ -157,7 +166,7 @@ impl<'a> Lowering<'a> {
 
     fn answer(&mut self, name: &str, symbols: &[Symbol], at: Position) -> Symbol {
         let answered = match (name, symbols) {
-            (_, symbols) if symbols.contains(&Symbol::Unknown) => None,
+            (_, symbols) if symbols.iter().any(Symbol::is_unknown) => None,
             ("is_set", [value]) => Some(Symbol::Truth(value.presence())),
             ("in_segment", [Symbol::Word(text)]) => {
                 SegmentId::new(text).ok().map(|id| Symbol::exact(Condition::Segment(id)))
@@ -180,14 +189,24 @@ impl<'a> Lowering<'a> {
         {
             return symbol;
         }
-        if !symbols.contains(&Symbol::Unknown) {
+        if !symbols.iter().any(Symbol::is_unknown) {
             self.unknown(at, format!("the function `{name}`"));
         }
-        if TESTS.contains(&name) {
-            return Symbol::Truth(Truth::at_most(all(symbols.iter().map(Symbol::needs).collect())));
-        }
-        Symbol::Unknown
+        let test = TESTS.contains(&name) || name == "between";
+        let wanted = |place: usize| test || wants(name, symbols.len(), place);
+        let needs = symbols.iter().enumerate().filter(|(place, _)| wanted(*place));
+        let needs = all(needs.map(|(_, symbol)| symbol.needs()).collect());
+        // Of a missing value a test gives a no, which is a value like any other; what is no test gives none.
+        if test { Symbol::Truth(Truth::at_most(needs)) } else { Symbol::Unknown(needs) }
     }
+}
+
+/// Whether a function gives nothing, or fails, when that argument is missing: it is one that it does not take.
+fn wants(name: &str, arguments: usize, place: usize) -> bool {
+    let overloads = language().overloads(name).iter().filter(|types| types.len() == arguments);
+    let mut types = overloads.filter_map(|types| types.get(place)).peekable();
+    let takes_any = |id: &TypeId| [TypeId::of::<Dynamic>(), TypeId::of::<()>()].contains(id);
+    types.peek().is_some() && !types.any(takes_any)
 }
 
 fn of_texts(name: &str, symbols: &[Symbol]) -> Option<Symbol> {

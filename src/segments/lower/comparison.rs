@@ -110,7 +110,7 @@ pub(super) fn compared(left: &Symbol, comparison: Comparison, right: &Symbol) ->
             Comparison::NotEqual => Ok(left.choose(&right.not(), right)),
             _ => open("conditions in an order"),
         },
-        (Symbol::Unknown, _) | (_, Symbol::Unknown) => open(""),
+        (Symbol::Unknown(_), _) | (_, Symbol::Unknown(_)) => open(""),
         (Symbol::Unit, other) | (other, Symbol::Unit) => Ok(match comparison {
             Comparison::Equal => other.presence().not(),
             Comparison::NotEqual => other.presence(),
@@ -123,11 +123,17 @@ pub(super) fn compared(left: &Symbol, comparison: Comparison, right: &Symbol) ->
             (Some(_), Some(_)) => open("a comparison of two values of the end user"),
         },
     };
-    result.map_err(|open| {
-        let needs =
-            if comparison.orders() { all(vec![left.needs(), right.needs()]) } else { Condition::Constant(true) };
-        Open { possible: all(vec![open.possible, needs]), ..open }
-    })
+    result.map_err(|open| Open { possible: all(vec![open.possible, needed(left, comparison, right)]), ..open })
+}
+
+/// What must be set for a comparison to hold.
+fn needed(left: &Symbol, comparison: Comparison, right: &Symbol) -> Condition {
+    let is_there = |symbol: &Symbol| symbol.presence() == Truth::constant(true);
+    match comparison {
+        Comparison::NotEqual => Condition::Constant(true),
+        Comparison::Equal if !is_there(left) && !is_there(right) => Condition::Constant(true),
+        _ => all(vec![left.needs(), right.needs()]),
+    }
 }
 
 /// Two values that stand in the rule.

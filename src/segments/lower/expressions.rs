@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rhai::{ASTFlags, Dynamic, Expr, FnPtr, Position};
 
+use super::joined::not;
 use super::number::Quantity;
 use super::statements::{End, Flow};
 use super::symbol::{Symbol, Value};
@@ -110,12 +111,12 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn and(&mut self, left: &Value, right: &Value, at: Position) -> Lowered<Value> {
-        let right = self.truths(right.clone(), at)?;
+        let right = self.truths(after(left, true, right.clone()), at)?;
         self.decided(left, right, Symbol::constant(false).into(), &Symbol::Fails, at)
     }
 
     fn or(&mut self, left: &Value, right: &Value, at: Position) -> Lowered<Value> {
-        let right = self.truths(right.clone(), at)?;
+        let right = self.truths(after(left, false, right.clone()), at)?;
         self.decided(left, Symbol::constant(true).into(), right, &Symbol::Fails, at)
     }
 
@@ -124,7 +125,7 @@ impl<'a> Lowering<'a> {
         value.replaced(&mut |symbol| {
             Ok(Tree::Leaf(match symbol {
                 Symbol::Truth(_) | Symbol::Fails => symbol,
-                Symbol::Unknown => Symbol::Truth(Truth::unknown()),
+                Symbol::Unknown(needs) => Symbol::Truth(Truth::at_most(needs)),
                 _ => {
                     self.unknown(at, "a value that is no condition");
                     Symbol::Truth(Truth::unknown())
@@ -142,7 +143,8 @@ impl<'a> Lowering<'a> {
             let otherwise = value;
             value = other.replaced(&mut |symbol| {
                 Ok(match symbol {
-                    Symbol::Fails | Symbol::Unknown => symbol.into(),
+                    Symbol::Fails => symbol.into(),
+                    Symbol::Unknown(_) => Symbol::unknown().into(),
                     there => Tree::fork(&there.presence(), there.clone().into(), otherwise.clone()),
                 })
             })?;
@@ -201,7 +203,7 @@ impl<'a> Lowering<'a> {
             Expr::Property(names, at) => {
                 let name = names.2.as_str();
                 self.each(std::slice::from_ref(base), *at, &mut |lowering, base| {
-                    Ok(base.first().map_or(Symbol::Unknown, |base| lowering.property(base, name, *at)).into())
+                    Ok(base.first().map_or(Symbol::unknown(), |base| lowering.property(base, name, *at)).into())
                 })
             }
             Expr::MethodCall(call, at) => {
@@ -223,12 +225,12 @@ impl<'a> Lowering<'a> {
         let place = self.value(place)?;
         self.each(&[base.clone(), place], at, &mut |lowering, symbols| {
             Ok(match symbols {
-                [Symbol::Unit, _] => Symbol::Unit.into(),
+                [base @ (Symbol::Unit | Symbol::Unknown(_)), _] => base.clone().into(),
                 [Symbol::Integration(_) | Symbol::Map(_), Symbol::Word(name)] => {
-                    symbols.first().map_or(Symbol::Unknown, |base| lowering.property(base, name, at)).into()
+                    symbols.first().map_or(Symbol::unknown(), |base| lowering.property(base, name, at)).into()
                 }
                 [Symbol::Map(entries), Symbol::Text { .. }] => {
-                    symbols.get(1).map_or(Symbol::Unknown.into(), |key| looked_up(entries, key))
+                    symbols.get(1).map_or(Symbol::unknown().into(), |key| looked_up(entries, key))
                 }
                 [Symbol::List(items), Symbol::Integer(place)] => {
                     let item = usize::try_from(*place).ok().and_then(|place| items.get(place).cloned());
@@ -248,7 +250,7 @@ impl<'a> Lowering<'a> {
             Symbol::Map(entries) => {
                 entries.iter().find(|(key, _)| **key == *name).map_or(Symbol::Unit, |(_, symbol)| symbol.clone())
             }
-            Symbol::Unit => Symbol::Unit,
+            Symbol::Unit | Symbol::Unknown(_) => base.clone(),
             Symbol::Text { attribute, lowered: false } if name == "len" => Symbol::Length(attribute.clone()),
             _ => self.unknown(at, format!("the property `{name}`")),
         }
@@ -262,6 +264,15 @@ impl<'a> Lowering<'a> {
             AttributeType::Number => Symbol::Number(Quantity::number(attribute)),
             AttributeType::Date => Symbol::Date { attribute, days: 0 },
         })
+    }
+}
+
+/// What the right side of an `&&` or `||` can be, which is asked only if the left is so.
+fn after(left: &Value, is: bool, right: Value) -> Value {
+    match left {
+        Tree::Leaf(Symbol::Truth(Truth::Exact(condition))) if is => right.given(condition),
+        Tree::Leaf(Symbol::Truth(Truth::Exact(condition))) => right.given(&not(condition.clone())),
+        _ => right,
     }
 }
 

@@ -121,9 +121,12 @@ fn meet(one: &Condition, other: &Condition) -> Option<Condition> {
     }
 }
 
-/// Whether it is plain that one holds wherever the other does.
-fn implies(one: &Condition, other: &Condition) -> bool {
+/// Whether it is plain that where one holds, the other does.
+pub(super) fn implies(one: &Condition, other: &Condition) -> bool {
     match (one, other) {
+        (Condition::All(parts), other) if !matches!(other, Condition::All(_)) => {
+            parts.iter().any(|part| implies(part, other))
+        }
         (Condition::Not(one), Condition::Not(other)) => implies(other, one),
         (Condition::Attribute(one), Condition::Attribute(other)) => {
             one == other || (one.attribute == other.attribute && (other.test == Test::IsSet || within(one, other)))
@@ -136,8 +139,9 @@ fn implies(one: &Condition, other: &Condition) -> bool {
 }
 
 /// Whether it is plain that they never hold together.
-fn contradict(one: &Condition, other: &Condition) -> bool {
+pub(super) fn contradict(one: &Condition, other: &Condition) -> bool {
     match (one, other) {
+        (Condition::All(parts), other) => parts.iter().any(|part| contradict(part, other)),
         (Condition::Constant(false), _) | (_, Condition::Constant(false)) => true,
         (one, Condition::Not(other)) | (Condition::Not(other), one) => implies(one, other),
         (Condition::Attribute(one), Condition::Attribute(other)) => {

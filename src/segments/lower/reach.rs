@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use rhai::{AST, ASTFlags, ASTNode, Expr, Position, Stmt};
+use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use super::Reason;
 use crate::segments::check::{Function, changed_in_place, root_name};
@@ -23,14 +23,20 @@ pub(super) struct Reach {
 impl Reach {
     pub(super) fn of(ast: &AST, functions: &[Function]) -> Self {
         let mut reach = Self::default();
+        // A closure shares what it captures: it sees what is assigned later, and may itself assign whenever it is called.
+        let (mut captured, mut anywhere) = (HashSet::new(), HashSet::new());
         ast.walk(&mut |path: &[ASTNode<'_>]| {
             reach.note(path, functions);
+            match path.last() {
+                Some(ASTNode::Stmt(Stmt::Share(variables))) => {
+                    captured.extend(variables.iter().map(|(variable, _)| variable.name.to_string()));
+                }
+                Some(ASTNode::Stmt(Stmt::Assignment(assignment))) => anywhere.extend(root_name(&assignment.1.lhs)),
+                _ => (),
+            }
             true
         });
-        // A closure shares what it captures, and runs whenever it is called.
-        for statement in functions.iter().filter(|function| function.is_closure()).flat_map(|function| &function.body) {
-            reach.meddled.extend(assigned(statement));
-        }
+        reach.meddled.extend(captured.intersection(&anywhere).cloned());
         reach
     }
 
@@ -46,11 +52,10 @@ impl Reach {
                 }
             }
             Some(ASTNode::Expr(Expr::ThisPtr(at))) => self.stop(*at, "`this`"),
-            Some(ASTNode::Expr(Expr::StringConstant(text, at))) if text == "exit" => self.stop(*at, "`exit`"),
             Some(
                 ASTNode::Expr(Expr::FnCall(call, at) | Expr::MethodCall(call, at))
                 | ASTNode::Stmt(Stmt::FnCall(call, at)),
-            ) if call.name == "exit" => self.stop(*at, "`exit`"),
+            ) if ends_all(call) => self.stop(*at, "`exit`"),
             // `f.call(x)` changes nothing without `this`.
             Some(ASTNode::Expr(Expr::Dot(pair, ..))) if is_call(&pair.rhs) => (),
             Some(node) => self.meddled.extend(changed_in_place(node, functions)),
@@ -61,6 +66,12 @@ impl Reach {
     fn stop(&mut self, at: Position, why: &str) {
         self.obstacle.get_or_insert_with(|| Reason { at, why: why.to_owned() });
     }
+}
+
+/// Whether a call ends the rule, or makes a function that does.
+fn ends_all(call: &FnCallExpr) -> bool {
+    let named = |argument: Option<&Expr>| matches!(argument, Some(Expr::StringConstant(name, _)) if name == "exit");
+    call.name == "exit" || (call.name == "Fn" && named(call.args.first()))
 }
 
 fn is_call(method: &Expr) -> bool {

@@ -71,7 +71,7 @@ impl<'a> Lowering<'a> {
             Ok(Tree::Leaf(match symbol {
                 Symbol::Truth(truth) => Symbol::Truth(truth),
                 Symbol::Fails => Symbol::constant(false),
-                Symbol::Unknown => Symbol::Truth(Truth::unknown()),
+                Symbol::Unknown(needs) => Symbol::Truth(Truth::at_most(needs)),
                 _ => {
                     self.unknown(at, "a value that is no condition");
                     Symbol::Truth(Truth::unknown())
@@ -159,7 +159,7 @@ impl<'a> Lowering<'a> {
         let unknown = self.unknown(statement.position(), why_not(statement));
         let names = assigned(statement);
         for variable in self.variables.iter_mut().filter(|variable| names.contains(&variable.name)) {
-            variable.value = Symbol::Unknown.into();
+            variable.value = Symbol::unknown().into();
         }
         let leaves = returns(statement) || matches!(statement, Stmt::Return(..) | Stmt::BreakLoop(..));
         Tree::Leaf(if leaves { End::Returns(unknown) } else { End::Gives(unknown) })
@@ -233,7 +233,7 @@ impl<'a> Lowering<'a> {
             let truth = match symbol {
                 Symbol::Truth(truth) => truth,
                 Symbol::Fails => return Ok(Tree::Leaf(fails.clone())),
-                Symbol::Unknown => Truth::unknown(),
+                Symbol::Unknown(needs) => Truth::at_most(needs),
                 _ => {
                     self.unknown(at, "a value that is no condition");
                     Truth::unknown()

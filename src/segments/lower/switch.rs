@@ -56,7 +56,7 @@ impl<'a> Lowering<'a> {
             return default.map_or_else(|| Ok(gives(Symbol::Unit.into())), |body| self.arm(body));
         };
         let met = self.each(std::slice::from_ref(subject), at, &mut |lowering, subject| {
-            let [subject] = subject else { return Ok(Symbol::Unknown.into()) };
+            let [subject] = subject else { return Ok(Symbol::unknown().into()) };
             Ok(lowering.met(subject, arm, at).into())
         })?;
         let condition = match arm.condition {
@@ -99,7 +99,7 @@ impl<'a> Lowering<'a> {
 fn is_case(subject: &Symbol, case: &Case) -> Option<Truth> {
     let equal = |other: Symbol| compared(subject, Comparison::Equal, &other).ok();
     match (subject, case) {
-        (Symbol::Unknown, _) => None,
+        (Symbol::Unknown(_), _) => None,
         (subject, Case::Nothing) => Some(subject.presence().not()),
         (Symbol::Truth(truth), Case::Flag(flag)) => Some(if *flag { truth.clone() } else { truth.not() }),
         (Symbol::Text { .. } | Symbol::Word(_), Case::Word(text)) => equal(Symbol::Word(Arc::clone(text))),

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::joined::size;
 use super::number::Quantity;
 use super::tree::{Leaf, Tree};
 use super::truth::Truth;
@@ -52,13 +53,21 @@ pub(super) enum Symbol {
     Unit,
     /// The script fails here, so the end user is not in the segment.
     Fails,
-    /// Something that can't be followed. Who makes one notes why.
-    Unknown,
+    /// Something that can't be followed, and that is missing where this does not hold. Who makes one notes why.
+    Unknown(Condition),
 }
 
 impl Symbol {
     pub(super) fn constant(flag: bool) -> Self {
         Self::Truth(Truth::constant(flag))
+    }
+
+    pub(super) fn unknown() -> Self {
+        Self::Unknown(Condition::Constant(true))
+    }
+
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_))
     }
 
     pub(super) fn exact(condition: Condition) -> Self {
@@ -79,16 +88,18 @@ impl Symbol {
     pub(super) fn presence(&self) -> Truth {
         match self {
             Self::Unit => Truth::constant(false),
-            Self::Unknown | Self::Fails => Truth::unknown(),
+            Self::Unknown(needs) => Truth::at_most(needs.clone()),
+            Self::Fails => Truth::unknown(),
             other => Truth::Exact(other.needs()),
         }
     }
 
     /// What must be set for there to be a value.
     pub(super) fn needs(&self) -> Condition {
-        match self.attribute() {
-            Some((attribute, kind)) => is_set(attribute, kind),
-            None => Condition::Constant(true),
+        match (self, self.attribute()) {
+            (Self::Unknown(needs), _) => needs.clone(),
+            (_, Some((attribute, kind))) => is_set(attribute, kind),
+            _ => Condition::Constant(true),
         }
     }
 }
@@ -104,6 +115,7 @@ impl Leaf for Symbol {
     fn size(&self) -> usize {
         match self {
             Self::Truth(truth) => truth.size(),
+            Self::Unknown(needs) => size(needs),
             Self::List(symbols) | Self::Function { captured: symbols, .. } => {
                 1 + symbols.iter().map(Self::size).sum::<usize>()
             }

@@ -1,9 +1,11 @@
 //! Values that depend: one, or one of two by a yes or no, and so on.
 //!
 //! Knows neither Rhai nor what the values are. Invariant: no [`Tree::Fork`] is there that asks a constant, whose two
-//! sides are the same, or whose two sides can be one value.
+//! sides are the same, or whose two sides can be one value; and none whose one side is a side of the other.
 
+use super::joined::{contradict, implies, not};
 use super::truth::Truth;
+use crate::predicate::Condition;
 
 /// What can stand at the end of a [`Tree`].
 pub(super) trait Leaf: Clone + PartialEq {
@@ -23,18 +25,47 @@ pub(super) enum Tree<L> {
 
 impl<L: Leaf> Tree<L> {
     pub(super) fn fork(asked: &Truth, yes: Self, no: Self) -> Self {
-        if *asked == Truth::constant(true) || yes == no {
+        if *asked == Truth::constant(true) {
             return yes;
         }
         if *asked == Truth::constant(false) {
             return no;
+        }
+        let (yes, no) = match asked {
+            Truth::Exact(condition) => (yes.given(condition), no.given(&not(condition.clone()))),
+            Truth::Between { .. } => (yes, no),
+        };
+        if yes == no {
+            return yes;
         }
         if let (Self::Leaf(yes), Self::Leaf(no)) = (&yes, &no)
             && let Some(one) = L::chosen(asked, yes, no)
         {
             return Self::Leaf(one);
         }
-        Self::Fork(asked.clone(), Box::new((yes, no)))
+        // One after the other with the same end is both at once.
+        match (yes, no) {
+            (yes, Self::Fork(then, sides)) if sides.0 == yes => Self::fork(&asked.or(&then), yes, sides.1),
+            (Self::Fork(then, sides), no) if sides.1 == no => Self::fork(&asked.and(&then), sides.0, no),
+            (yes, no) => Self::Fork(asked.clone(), Box::new((yes, no))),
+        }
+    }
+
+    /// The same tree where that is known to hold.
+    pub(super) fn given(self, known: &Condition) -> Self {
+        match self {
+            Self::Fork(Truth::Exact(asked), sides) => {
+                let (yes, no) = *sides;
+                if implies(known, &asked) {
+                    yes.given(known)
+                } else if contradict(known, &asked) {
+                    no.given(known)
+                } else {
+                    Self::Fork(Truth::Exact(asked), Box::new((yes.given(known), no.given(known))))
+                }
+            }
+            other => other,
+        }
     }
 
     /// The same tree with something else for each leaf.

@@ -156,6 +156,38 @@ fn a_torn_tail_that_was_never_acknowledged_is_dropped() {
 }
 
 #[test]
+fn an_entry_of_which_a_crash_left_some_parts_only_is_dropped() {
+    let long = Entry {
+        at: 0,
+        ops: vec![Op::Put {
+            system: 1,
+            row: 1,
+            id: None,
+            touched: None,
+            sets: vec![(1, Cell::S("x".repeat(20_000).into()))],
+            clears: vec![],
+        }],
+    };
+    for lost in 0..4 {
+        let folder = filled(5);
+        let seal = fs::read(folder.path().join("seal")).unwrap();
+        append(&open(folder.path()).unwrap(), &long);
+        fs::write(folder.path().join("seal"), seal).unwrap();
+        with_sled(folder.path(), |db| {
+            let journal = db.open_tree("journal").unwrap();
+            for part in lost..4 {
+                assert!(journal.remove(parcel::key(&6u64.to_be_bytes(), part)).unwrap().is_some());
+            }
+        });
+        let store = open(folder.path()).unwrap();
+        assert_eq!(store.last(), 5, "{lost} of 4 parts");
+        append(&store, &put(9, 9));
+        drop(store);
+        assert_eq!(entries(&open(folder.path()).unwrap(), 5), [(6, put(9, 9))]);
+    }
+}
+
+#[test]
 fn a_seal_that_a_power_cut_left_behind_the_store_is_good() {
     let folder = filled(5);
     let seal = fs::read(folder.path().join("seal")).unwrap();

@@ -43,6 +43,7 @@ fn every_change_is_put_down_with_who_and_what() {
     secrets.push(shop.token("crm"));
     client.put(&shop.admin("segments/vip"), &json!({ "text": "// Vip\ncrm.Seats > 9\n" })).is(201);
     client.put(&shop.admin("segments/vip"), &json!({ "text": "// Vip\ncrm.Seats > 99\n" })).is(200);
+    client.put(&shop.admin("segments/vip"), &json!({ "text": "// Vip\ncrm.Seats > 99\n" })).is(200);
     client.delete(&shop.admin("segments/vip")).is(204);
     shop.update("crm", &json!([{ "Email": "canary-person@example.com", "Seats": 1 }])).counts();
     client.delete(&shop.public("end-users/canary-person%40example.com/attributes/crm.Seats")).is(204);
@@ -63,9 +64,9 @@ fn every_change_is_put_down_with_who_and_what() {
         ("user.create", "users/ann"),
         ("user.update", "users/ann"),
         ("user.data_access", "users/ann"),
-        ("user.resend_activation", "users/ann"),
+        ("user.send_activation", "users/ann"),
         ("user.disable", "users/ann"),
-        ("user.reset_password", "users/ann"),
+        ("user.send_password_reset", "users/ann"),
         ("user.enable", "users/ann"),
         ("user.create", "users/bob@example.com"),
         ("user.delete", "users/ann"),

@@ -88,7 +88,7 @@ fn wrong_tree() -> Vec<(String, String)> {
 fn check_tells_every_wrong_rule_with_its_place() {
     let home = Server::with(&wrong_tree()).home();
     let output = home.run(&["check", "rules"]);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &*String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
     let mut failures = String::new();
     for (number, wrong) in WRONG.iter().enumerate() {
@@ -173,7 +173,7 @@ fn a_cycle_is_told_for_each_on_it() {
     ])
     .home();
     let output = home.run(&["check", "rules"]);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &*String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
     for on_it in ["a.rhai:2:", "b.rhai:2:", "c.rhai:2:"] {
         assert!(text.lines().any(|line| line.contains(on_it) && line.contains("cycle")), "{on_it}: {text}");

@@ -151,6 +151,12 @@ impl Reply {
         assert_eq!(self.status, status, "{} answered\n{}", self.what, self.body);
         if self.body.is_empty() { Value::Null } else { self.json() }
     }
+    /// Asserts a page of that status.
+    #[track_caller]
+    pub fn is_page(&self, status: u16) {
+        assert_eq!(self.status, status, "{} answered\n{}", self.what, self.body);
+        assert!(self.header("content-type").starts_with("text/html"), "{}: {:?}", self.what, self.headers);
+    }
     /// Asserts a 2xx without caring which.
     #[track_caller]
     pub fn is_success(&self) {

@@ -103,3 +103,29 @@ fn a_change_that_leaves_the_meaning_of_rows_is_none_to_an_import() {
     came_to(&ended(&system.client, &id), "done", [ROWS as u64, ROWS as u64, 0]);
     assert_eq!(system.segments("u60"), ["big"]);
 }
+
+#[test]
+fn who_is_deleted_meanwhile_does_not_come_back_by_the_import() {
+    let server = server();
+    let system = server.system("s");
+    let last = ROWS - 1;
+    let (first, last) = ("u0".to_owned(), format!("u{last}"));
+    system.update("crm", &json!([{ "Email": last, "Seats": 1 }])).counts();
+    let id = begin(&system, "", rows(ROWS));
+    some_are_stored(&system, &id);
+    for gone in [&first, &last] {
+        system.client.delete(&system.public(&format!("end-users/{gone}"))).is(204);
+    }
+    assert_eq!(look(&system.client, &id)["state"], "applying", "the file is too small for this test");
+    drop(system);
+    server.kill();
+    let server = server.start_again();
+    let system = server.system("s");
+    came_to(&ended(&system.client, &id), "done", [ROWS as u64, ROWS as u64 - 1, 0]);
+    for gone in [&first, &last] {
+        system.end_user(gone).problem(404);
+    }
+    // A later file is another matter.
+    came_to(&super::import(&system, "", format!("email,Seats\n{last},2\n")), "done", [1, 1, 0]);
+    assert_eq!(system.attributes(&last), json!({ "upload": { "Seats": 2 } }));
+}

@@ -56,14 +56,17 @@ fn look(client: &Client, id: &str) -> Value {
     client.get(&format!("/admin/v1/imports/{id}")).is(200)
 }
 
-/// Waits for an import's end.
+/// Waits for an import's end, however long that is, as long as it gets further.
 #[track_caller]
 fn ended(client: &Client, id: &str) -> Value {
-    eventually("the import ends", || {
-        let import = look(client, id);
-        let is_over = ["done", "failed"].contains(&import["state"].as_str().unwrap_or_default());
-        if is_over { Ok(import) } else { Err(import.to_string()) }
-    })
+    let mut seen = Value::Null;
+    while !["done", "failed"].contains(&seen["state"].as_str().unwrap_or_default()) {
+        seen = eventually("the import gets further", || {
+            let import = look(client, id);
+            if import == seen { Err(import.to_string()) } else { Ok(import) }
+        });
+    }
+    seen
 }
 
 /// Uploads a file and waits for the end of its import.
