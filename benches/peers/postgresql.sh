@@ -70,20 +70,31 @@ pg_settle() {
   psql -q -c 'VACUUM ANALYZE users' -c CHECKPOINT
 }
 
-# pg_load FILE.csv: the table, indexed as an application with these 50 segments would have it.
+# pg_index TABLE: the indexes that an application with these 50 segments would have.
+pg_index() {
+  local column
+  for column in type tier country plan seats mrr logins signup last_seen renewal; do
+    psql -q -v ON_ERROR_STOP=1 -c "CREATE INDEX ON $1 ($column)"
+  done
+}
+
+# pg_load FILE.csv: the table, with its indexes.
 pg_load() {
   psql -q -v ON_ERROR_STOP=1 -c "CREATE TABLE users (id text, $COLUMNS_SQL)"
   psql -q -v ON_ERROR_STOP=1 -c "\\copy users FROM '$1' WITH (FORMAT csv, HEADER)"
   psql -q -v ON_ERROR_STOP=1 -c 'ALTER TABLE users ADD PRIMARY KEY (id)'
-  local column
-  for column in type tier country plan seats mrr logins signup last_seen renewal; do
-    psql -q -v ON_ERROR_STOP=1 -c "CREATE INDEX ON users ($column)"
-  done
+  pg_index users
   pg_settle
 }
 
-# pg_scripts EXPRESSION: what pgbench runs.
+# pg_scripts EXPRESSION FILTERS: what pgbench runs. FILTERS has a line `letter TAB condition` for each filter.
 pg_scripts() {
+  local letter condition
+  while IFS=$'\t' read -r letter condition; do
+    echo "SELECT * FROM users WHERE $condition ORDER BY id LIMIT 50;" > "$PEERS/page-$letter.sql"
+  done < "$2"
+  # Each number of the expression's array is one segment's: its members are the rows whose array has it.
+  echo "SELECT n, count(*) FROM users, unnest($1) n GROUP BY n;" > "$PEERS/segment-counts.sql"
   cat > "$PEERS/update.sql" <<SQL
 \\set row random(0, $END_USERS - 1)
 \\set logins random(0, 9999)
@@ -120,6 +131,31 @@ pg_round() {
     END { printf "PostgreSQL\tp50\t%f\nPostgreSQL\tp99\t%f\n", t[rank(0.5)] / 1000, t[rank(0.99)] / 1000 }
     function rank(share,  r) { r = share * NR; return r == int(r) ? r : int(r) + 1 }'
   rm -f "$log".*
+}
+
+# pg_median SCRIPT SECONDS: the median milliseconds of a caller alone.
+pg_median() {
+  pg_round "$1" 1 "$2" - | awk -F'\t' '$2 == "p50" { print $3 }'
+}
+
+# pg_import: rows a second of each file's ten parts into a table that has its indexes: copied beside, then put in.
+pg_import() {
+  local columns set='' column figure part before
+  columns=$(sed -E 's/ (text|integer|double precision|timestamptz)//g' <<< "$COLUMNS_SQL" | tr -d ' \n')
+  for column in ${columns//,/ }; do set+=", $column = excluded.$column"; done
+  psql -q -v ON_ERROR_STOP=1 -c "CREATE TABLE imported (id text PRIMARY KEY, $COLUMNS_SQL)" \
+    -c "CREATE UNLOGGED TABLE stage (id text, $COLUMNS_SQL)"
+  pg_index imported
+  for figure in fresh again; do
+    before=$(date +%s.%N)
+    for part in "$PEERS/$figure".part.*; do
+      psql -q -v ON_ERROR_STOP=1 -c 'TRUNCATE stage' -c "\\copy stage FROM '$part' WITH (FORMAT csv)" \
+        -c "INSERT INTO imported SELECT * FROM stage ON CONFLICT (id) DO UPDATE SET ${set#, }"
+    done
+    awk -v figure=$figure -v rows="$(psql -qAtc 'SELECT count(*) FROM imported')" -v a="$before" -v b="$(date +%s.%N)" \
+      'BEGIN { printf "PostgreSQL\t%s\t%f\n", figure, rows / (b - a) }'
+  done
+  psql -q -c 'DROP TABLE imported, stage' -c CHECKPOINT
 }
 
 # Memory of all its processes, shared pages counted once, in MiB.

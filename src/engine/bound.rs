@@ -3,12 +3,15 @@
 //! Asking a chunk goes by whole columns, cheap tests first: an `All` asks only of the rows that are left, an `Any` only
 //! of those not found yet, and both stop when none is. Invariant: [`Bound::ask`] and [`Bound::holds`] agree.
 
+use std::cmp::Ordering;
+use std::ops::Bound as End;
+
 use super::catalogue::Catalogue;
 use super::mask::Mask;
 use super::scan::{passes, scan};
 use super::snapshot::{Chunk, value_of};
 use crate::model::{AttributeType, Date, SegmentId};
-use crate::predicate::{AttributeTest, Condition, Test};
+use crate::predicate::{AttributeTest, Condition, DateTest, NumberTest, Test};
 use crate::store::ColumnNo;
 
 /// A condition bound to columns and to the places of segments.
@@ -51,7 +54,7 @@ impl Bound {
         let each = |parts: &[Condition]| parts.iter().map(|part| Self::new(part, catalogue, place_of, shown)).collect();
         match condition {
             Condition::Constant(flag) => Self::Constant(*flag),
-            Condition::All(parts) => Self::All(each(parts)),
+            Condition::All(parts) => Self::All(with_spans_joined(each(parts))),
             Condition::Any(parts) => Self::Any(each(parts)),
             Condition::Not(part) => Self::Not(Box::new(Self::new(part, catalogue, place_of, shown))),
             Condition::Segment(id) => Self::Segment(place_of(id)),
@@ -111,7 +114,29 @@ impl Bound {
     }
 }
 
+/// Parts of an `All`, tests of one attribute made one where together they are a span: its column is read once.
+fn with_spans_joined(parts: Vec<Bound>) -> Vec<Bound> {
+    let mut kept: Vec<Bound> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let take = |other: &mut Bound| match (other, &part) {
+            (Bound::Test(other), Bound::Test(test)) => other.take(test),
+            _ => false,
+        };
+        if !kept.iter_mut().any(take) {
+            kept.push(part);
+        }
+    }
+    kept
+}
+
 impl BoundTest {
+    /// Becomes both this test and another, if both are of one attribute and together a span; whether it did.
+    fn take(&mut self, other: &Self) -> bool {
+        let columns = |test: &Self| (test.own, test.kind, test.others.clone());
+        let joined = if columns(self) == columns(other) { joined(&self.test, &other.test) } else { None };
+        joined.map(|joined| self.test = joined).is_some()
+    }
+
     fn ask(&self, chunk: &Chunk, within: &Mask, today: Date) -> Mask {
         let own = self.own.and_then(|no| chunk.column(no));
         let mut found = own.map_or(Mask::NONE, |column| scan(column, &self.test, within, today).and(within));
@@ -138,5 +163,67 @@ impl BoundTest {
     fn holds_in_others(&self, chunk: &Chunk, row: usize, today: Date) -> bool {
         let stored = self.others.iter().find_map(|(no, kind)| value_of(chunk.get(row, *no)?, *kind));
         stored.and_then(|value| value.read_as(self.kind)).is_some_and(|value| self.test.passes(&value, today))
+    }
+}
+
+/// Both tests as one, where together they are a span.
+fn joined(one: &Test, other: &Test) -> Option<Test> {
+    match (one, other) {
+        (Test::Number(NumberTest::Within(one)), Test::Number(NumberTest::Within(other))) => {
+            let low = nearer(one.0, other.0, Ordering::Greater);
+            let high = nearer(one.1, other.1, Ordering::Less);
+            Some(Test::Number(NumberTest::Within((low, high))))
+        }
+        (Test::Date(DateTest::Within(low, None)), Test::Date(DateTest::Within(None, high)))
+        | (Test::Date(DateTest::Within(None, high)), Test::Date(DateTest::Within(low, None))) => {
+            Some(Test::Date(DateTest::Within(*low, *high)))
+        }
+        _ => None,
+    }
+}
+
+/// Of two ends of a span the one that holds when both do; `order` is how its number stands to the other's.
+fn nearer(one: End<f64>, other: End<f64>, order: Ordering) -> End<f64> {
+    match (one, other) {
+        (End::Unbounded, end) | (end, End::Unbounded) => end,
+        (End::Included(a) | End::Excluded(a), End::Included(b) | End::Excluded(b)) => match a.partial_cmp(&b) {
+            Some(Ordering::Equal) if matches!(one, End::Excluded(_)) => one,
+            Some(found) if found == order => one,
+            _ => other,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::column::CellRef;
+    use super::*;
+    use crate::predicate::DateBound;
+    use proptest::prelude::*;
+
+    fn ends() -> impl Strategy<Value = End<f64>> {
+        let number = (-4_i8..4).prop_map(f64::from);
+        prop_oneof![Just(End::Unbounded), number.clone().prop_map(End::Included), number.prop_map(End::Excluded)]
+    }
+
+    proptest! {
+        #[test]
+        fn joined_spans_hold_where_both_do(one in (ends(), ends()), other in (ends(), ends())) {
+            let [a, b] = [one, other].map(|span| Test::Number(NumberTest::Within(span)));
+            let both = joined(&a, &b).unwrap();
+            for number in (-10..10).map(|half| f64::from(half) / 2.0) {
+                let holds = |test| passes(test, CellRef::Number(number), Date::from_days(0).unwrap());
+                prop_assert_eq!(holds(&both), holds(&a) && holds(&b), "{} of {:?} and {:?}", number, one, other);
+            }
+        }
+    }
+
+    #[test]
+    fn only_open_spans_of_days_become_one() {
+        let (from, to) =
+            (DateTest::Within(Some(DateBound::Today(-3)), None), DateTest::Within(None, Some(DateBound::Day(5))));
+        let whole = Test::Date(DateTest::Within(Some(DateBound::Today(-3)), Some(DateBound::Day(5))));
+        assert_eq!(joined(&Test::Date(to), &Test::Date(from.clone())).as_ref(), Some(&whole));
+        assert_eq!(joined(&Test::Date(from), &whole), None);
     }
 }

@@ -260,6 +260,12 @@ pub(super) fn unscale(int: i64, scale: u8) -> f64 {
     int as f64 / SCALES.get(usize::from(scale)).copied().unwrap_or(1.0)
 }
 
+/// The whole number nearest to a number at a scale.
+#[expect(clippy::cast_possible_truncation, reason = "a number beyond what an integer holds gives the last one")]
+pub(super) fn rescale(number: f64, scale: u8) -> i64 {
+    (number * SCALES.get(usize::from(scale)).copied().unwrap_or(1.0)).round() as i64
+}
+
 /// The number as an integer at a scale, if that loses nothing.
 fn scaled(number: f64, scale: u8) -> Option<i64> {
     let product = (number * SCALES.get(usize::from(scale))?).round();

@@ -52,16 +52,20 @@ impl Ints {
 
     /// The cells from `low` to `high`, both in: the span is moved to the offsets once, and those are compared.
     pub(super) fn within(&self, low: i64, high: i64) -> Mask {
-        fn compare<T: Copy + PartialOrd + TryFrom<u64>>(cells: &[T], low: u64, high: u64, max: T) -> Mask {
+        // One comparison tells both bounds: below the lower one the difference wraps round and is large.
+        fn compare<T>(cells: &[T], (low, high): (u64, u64), max: T, minus: impl Fn(T, T) -> T) -> Mask
+        where
+            T: Copy + PartialOrd + TryFrom<u64>,
+        {
             let Ok(low) = T::try_from(low) else { return Mask::NONE };
-            let high = T::try_from(high).unwrap_or(max);
-            Mask::where_cells(cells, |cell| low <= cell && cell <= high)
+            let span = minus(T::try_from(high).unwrap_or(max), low);
+            Mask::where_cells(cells, |cell| minus(cell, low) <= span)
         }
         if high < self.base || low > high {
             return Mask::NONE;
         }
         let low = low.max(self.base).wrapping_sub(self.base).cast_unsigned();
-        let high = high.wrapping_sub(self.base).cast_unsigned();
+        let span = (low, high.wrapping_sub(self.base).cast_unsigned());
         // A narrow buffer may end before its last cells, which are the base.
         let tail = |len: usize| if low == 0 && len < self.len as usize { Mask::from_row(len) } else { Mask::NONE };
         match &self.offsets {
@@ -72,10 +76,10 @@ impl Ints {
                     Mask::NONE
                 }
             }
-            Offsets::Byte(cells) => compare(cells, low, high, u8::MAX).or(&tail(cells.len())),
-            Offsets::Short(cells) => compare(cells, low, high, u16::MAX).or(&tail(cells.len())),
-            Offsets::Word(cells) => compare(cells, low, high, u32::MAX).or(&tail(cells.len())),
-            Offsets::Long(cells) => compare(cells, low, high, u64::MAX).or(&tail(cells.len())),
+            Offsets::Byte(cells) => compare(cells, span, u8::MAX, u8::wrapping_sub).or(&tail(cells.len())),
+            Offsets::Short(cells) => compare(cells, span, u16::MAX, u16::wrapping_sub).or(&tail(cells.len())),
+            Offsets::Word(cells) => compare(cells, span, u32::MAX, u32::wrapping_sub).or(&tail(cells.len())),
+            Offsets::Long(cells) => compare(cells, span, u64::MAX, u64::wrapping_sub).or(&tail(cells.len())),
         }
     }
 

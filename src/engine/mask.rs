@@ -95,22 +95,38 @@ impl Mask {
         })
     }
 
-    /// The rows whose cell passes, block by block: the comparison runs over 64 cells at once, and eight flags become
-    /// eight bits by one multiplication.
+    /// The rows whose cell passes: the comparison runs over the 64 cells of a block at once.
     pub(crate) fn where_cells<T: Copy>(cells: &[T], passes: impl Fn(T) -> bool) -> Self {
-        const GATHER: u64 = 0x0102_0408_1020_4080;
+        let flag = |cell| if passes(cell) { u8::MAX } else { 0 };
         let mut mask = Self::NONE;
-        for (word, block) in mask.0.iter_mut().zip(cells.chunks(64)) {
-            let mut flags = [0_u8; 64];
-            flags.iter_mut().zip(block).for_each(|(flag, cell)| *flag = u8::from(passes(*cell)));
-            let (eights, _) = flags.as_chunks::<8>();
-            *word = eights
-                .iter()
-                .rev()
-                .fold(0, |word, eight| word << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56);
+        let (blocks, rest) = cells.as_chunks::<64>();
+        let mut words = mask.0.iter_mut();
+        for (block, word) in blocks.iter().zip(&mut words) {
+            *word = gather(&block.map(flag));
+        }
+        if let Some(word) = words.next() {
+            let mut flags = [0; 64];
+            flags.iter_mut().zip(rest).for_each(|(place, cell)| *place = flag(*cell));
+            *word = gather(&flags);
         }
         mask
     }
+}
+
+/// One bit for each of 64 bytes that are all ones or all zeros.
+///
+/// Byte `8 k + j` gives its bit `k` to byte `j` of a word, which costs a mask and an `or` for eight bytes; what then stands
+/// there is the wanted word as a square of 8 by 8 bits with rows and columns exchanged, and three steps turn it round.
+fn gather(flags: &[u8; 64]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let (eights, _) = flags.as_chunks::<8>();
+    let square = eights.iter().enumerate();
+    let mut word = square.fold(0, |word, (k, eight)| word | u64::from_le_bytes(*eight) & (ONES << k));
+    for (distance, places) in [(7, 0x00AA_00AA_00AA_00AA), (14, 0x0000_CCCC_0000_CCCC), (28, 0x0000_0000_F0F0_F0F0)] {
+        let exchanged: u64 = (word ^ word >> distance) & places;
+        word ^= exchanged ^ exchanged << distance;
+    }
+    word
 }
 
 #[cfg(test)]

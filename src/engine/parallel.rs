@@ -1,5 +1,6 @@
 //! Work in pieces on every core, and how far it has come. Knows nothing of what the work is.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -32,25 +33,38 @@ impl Progress {
     }
 }
 
+/// Runs of pieces that each thread takes, where there are enough: few enough to be taken quickly, many enough that the
+/// threads end together.
+const RUNS: usize = 16;
+
+/// The processors; asking the system anew reads files.
+static PROCESSORS: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+
 /// Does each of `count` pieces of work, on as many threads as there are processors; the results in order.
 pub(crate) fn in_parallel<T: Send>(
     count: usize,
     progress: &Progress,
     work: impl Fn(usize) -> Option<T> + Sync,
 ) -> Vec<T> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count.max(1));
+    let threads = (*PROCESSORS).min(count.max(1));
+    let run = (count / (threads * RUNS)).max(1);
     progress.total.store(count, Ordering::Relaxed);
     let next = AtomicUsize::new(0);
-    let mut results: Vec<(usize, T)> = std::thread::scope(|scope| {
+    let mut results: Vec<(usize, Vec<T>)> = std::thread::scope(|scope| {
         let run = || {
             let mut mine = Vec::new();
             loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                if at >= count {
+                let first = next.fetch_add(run, Ordering::Relaxed);
+                if first >= count {
                     return mine;
                 }
-                mine.extend(work(at).map(|result| (at, result)));
-                progress.done.fetch_add(1, Ordering::Relaxed);
+                let pieces = first..count.min(first + run);
+                let done = pieces.filter_map(|piece| {
+                    let result = work(piece);
+                    progress.done.fetch_add(1, Ordering::Relaxed);
+                    result
+                });
+                mine.push((first, done.collect()));
             }
         };
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
@@ -60,6 +74,6 @@ pub(crate) fn in_parallel<T: Send>(
         }
         all
     });
-    results.sort_by_key(|(at, _)| *at);
-    results.into_iter().map(|(_, result)| result).collect()
+    results.sort_unstable_by_key(|(first, _)| *first);
+    results.into_iter().flat_map(|(_, results)| results).collect()
 }

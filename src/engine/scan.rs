@@ -6,11 +6,12 @@
 
 use std::ops::Bound;
 
-use super::column::{CellRef, Cells, Column, unscale};
+use super::column::{CellRef, Cells, Column, rescale, unscale};
 use super::ints::Ints;
 use super::mask::Mask;
+use super::texts::Texts;
 use crate::model::Date;
-use crate::predicate::{DateBound, DateTest, NumberTest, Test, TextTest};
+use crate::predicate::{DateBound, DateTest, NumberTest, Test, TextMatch, TextTest};
 
 /// Whether a cell of the test's own type passes.
 pub(crate) fn passes(test: &Test, cell: CellRef<'_>, today: Date) -> bool {
@@ -32,7 +33,7 @@ pub(crate) fn scan(column: &Column, test: &Test, within: &Mask, today: Date) -> 
     let present = Mask::of(column.present());
     let passing = match (column.cells(), test) {
         (_, Test::IsSet) => Mask::ALL,
-        (Cells::Dictionary { texts, codes }, Test::Text(test)) => scan_dictionary(texts.iter(), codes, test),
+        (Cells::Dictionary { texts, codes }, Test::Text(test)) => scan_dictionary(texts, codes, test),
         (Cells::Texts(_), Test::Text(test)) => {
             let mut mask = Mask::NONE;
             for row in within.and(&present).rows() {
@@ -57,22 +58,25 @@ pub(crate) fn scan(column: &Column, test: &Test, within: &Mask, today: Date) -> 
     passing.and(&present)
 }
 
-fn scan_dictionary<'a>(texts: impl Iterator<Item = &'a str>, codes: &[u8], test: &TextTest) -> Mask {
-    let mut table = [false; 256];
-    let mut passing = 0_usize;
-    let mut one = 0_u8;
-    for (code, text) in texts.enumerate().take(256) {
-        if test.passes(text) {
-            passing += 1;
-            one = code as u8;
-            if let Some(entry) = table.get_mut(code) {
-                *entry = true;
-            }
-        }
+/// Passing codes up to which each is compared with by itself, which is quicker than looking every row's up.
+const FEW: usize = 4;
+
+fn scan_dictionary(texts: &Texts, codes: &[u8], test: &TextTest) -> Mask {
+    let passes = |code: usize| match &test.found {
+        // Most tests are of this kind, and every chunk has a dictionary: bytes need no checking as UTF-8.
+        TextMatch::OneOf(wanted) if !test.lowered => wanted.iter().any(|text| text.as_bytes() == texts.raw(code)),
+        _ => test.passes(texts.get(code)),
+    };
+    let (mut table, mut few, mut passing) = ([false; 256], [0_u8; FEW], 0);
+    for (code, entry) in table.iter_mut().enumerate().take(texts.len()).filter(|(code, _)| passes(*code)) {
+        *entry = true;
+        few.iter_mut().skip(passing).for_each(|place| *place = code as u8);
+        passing += 1;
     }
     match passing {
         0 => Mask::NONE,
-        1 => Mask::where_cells(codes, |code| code == one),
+        1 => Mask::where_cells(codes, |code| few.first() == Some(&code)),
+        2..=FEW => Mask::where_cells(codes, |code| few.iter().fold(false, |found, one| found | (code == *one))),
         _ => Mask::where_cells(codes, |code| table.get(usize::from(code)).copied().unwrap_or_default()),
     }
 }
@@ -82,31 +86,37 @@ fn scan_scaled(ints: &Ints, scale: u8, test: &NumberTest) -> Mask {
         NumberTest::Within((low, high)) => {
             let low = match low {
                 Bound::Unbounded => i64::MIN,
-                Bound::Included(low) => first_where(scale, |number| number >= *low),
-                Bound::Excluded(low) => first_where(scale, |number| number > *low),
+                Bound::Included(low) => first_where(scale, *low, |number| number >= *low),
+                Bound::Excluded(low) => first_where(scale, *low, |number| number > *low),
             };
             let beyond = match high {
                 Bound::Unbounded => i64::MAX,
-                Bound::Included(high) => first_where(scale, |number| number > *high),
-                Bound::Excluded(high) => first_where(scale, |number| number >= *high),
+                Bound::Included(high) => first_where(scale, *high, |number| number > *high),
+                Bound::Excluded(high) => first_where(scale, *high, |number| number >= *high),
             };
             if low >= beyond { Mask::NONE } else { ints.within(low, beyond - 1) }
         }
         NumberTest::OneOf(numbers) => numbers.iter().fold(Mask::NONE, |mask, number| {
-            let int = first_where(scale, |other| other >= *number);
+            let int = first_where(scale, *number, |other| other >= *number);
             if unscale(int, scale) == *number { mask.or(&ints.within(int, int)) } else { mask }
         }),
     }
 }
 
-/// The first whole number that, at the scale, passes a test that is false up to somewhere and true from there on.
-/// Scaling is monotonic, so a binary search over what a column can hold finds it exactly.
-fn first_where(scale: u8, passes: impl Fn(f64) -> bool) -> i64 {
+/// The first whole number that, at the scale, passes a test that is false up to somewhere about a number and true from
+/// there on. Scaling is monotonic, so a binary search over what a column can hold finds it exactly; but it is nearly always
+/// where scaling back the number says.
+fn first_where(scale: u8, about: f64, passes: impl Fn(f64) -> bool) -> i64 {
     const LIMIT: i64 = 1 << 53;
+    let passes = |int| passes(unscale(int, scale));
     let (mut low, mut high) = (-LIMIT, LIMIT + 1);
+    let guess = rescale(about, scale).clamp(low + 1, high - 1);
+    if passes(guess + 1) && !passes(guess - 1) {
+        return if passes(guess) { guess } else { guess + 1 };
+    }
     while low < high {
         let middle = low + (high - low) / 2;
-        if passes(unscale(middle, scale)) { high = middle } else { low = middle + 1 }
+        if passes(middle) { high = middle } else { low = middle + 1 }
     }
     low
 }
@@ -115,7 +125,6 @@ fn first_where(scale: u8, passes: impl Fn(f64) -> bool) -> i64 {
 mod tests {
     use super::*;
     use crate::model::AttributeType;
-    use crate::predicate::TextMatch;
     use proptest::prelude::*;
 
     fn judged(cell: Option<CellRef<'_>>, test: &Test, today: Date) -> bool {

@@ -14,7 +14,11 @@ mod support;
 mod api;
 mod browser;
 mod cli;
+<<<<<<< HEAD
+mod dataset;
+=======
 mod cli_reading;
+>>>>>>> main
 mod first_run;
 mod mail;
 mod matrix;

@@ -36,23 +36,27 @@ pub(super) struct Api {
 }
 
 impl Api {
-    /// Gets an access token and the integration's token.
-    pub(super) async fn log_in(authority: &str, credentials: &Credentials) -> Result<Self, BenchError> {
+    /// Gets an access token, to read and to import with.
+    pub(super) async fn enter(authority: &str, credentials: &Credentials) -> Result<Self, BenchError> {
         let mut connection = Connection::open(authority).await?;
         let access_token = match credentials {
             Credentials::Token(token) => token.clone(),
             Credentials::Client(id, secret) => {
-                let body = serde_json::json!({
-                    "grant_type": "client_credentials", "client_id": id, "client_secret": secret
-                });
-                let request = post(authority, "/accounts/connect/token", None, body.to_string().as_bytes());
+                let request = token_request(authority, id, secret);
                 text_at(&json(connection.expect_ok(&request).await?, "the token endpoint")?, "access_token")?
             }
         };
+        Ok(Self { authority: authority.to_owned(), access_token, integration_token: String::new() })
+    }
+
+    /// Gets an access token and the integration's token, to update with too.
+    pub(super) async fn log_in(authority: &str, credentials: &Credentials) -> Result<Self, BenchError> {
+        let api = Self::enter(authority, credentials).await?;
+        let mut connection = Connection::open(authority).await?;
         let path = format!("/admin/v1/systems/{SYSTEM}/integrations/{INTEGRATION}/endpoint");
-        let request = get(authority, &path, Some(&access_token));
+        let request = get(authority, &path, Some(&api.access_token));
         let integration_token = text_at(&json(connection.expect_ok(&request).await?, &path)?, "token")?;
-        Ok(Self { authority: authority.to_owned(), access_token, integration_token })
+        Ok(Self { integration_token, ..api })
     }
 
     /// The update call with these records (the inside of the array).
@@ -72,6 +76,38 @@ impl Api {
     /// The call for an end user with its attributes.
     pub(super) fn end_user(&self, id: &str) -> Vec<u8> {
         get(&self.authority, &format!("/public/v1/systems/{SYSTEM}/end-users/{id}"), Some(&self.access_token))
+    }
+
+    /// The question who fulfils a rule: a page of so many, after a cursor.
+    pub(super) fn query(&self, rule: &str, limit: usize, cursor: Option<&str>) -> Vec<u8> {
+        self.ask(&serde_json::json!({ "rule": rule, "limit": limit, "cursor": cursor }))
+    }
+
+    /// The question how many fulfil a rule.
+    pub(super) fn count(&self, rule: &str) -> Vec<u8> {
+        self.ask(&serde_json::json!({ "rule": rule, "count_only": true }))
+    }
+
+    fn ask(&self, question: &Value) -> Vec<u8> {
+        let path = format!("/public/v1/systems/{SYSTEM}/end-users/query");
+        post(&self.authority, &path, Some(&self.access_token), question.to_string().as_bytes())
+    }
+
+    /// The list of all segments with their counts.
+    pub(super) fn segments(&self) -> Vec<u8> {
+        let path = format!("/public/v1/systems/{SYSTEM}/segments?limit=1000");
+        get(&self.authority, &path, Some(&self.access_token))
+    }
+
+    /// The head of an import of so many bytes.
+    pub(super) fn import_head(&self, bytes: u64) -> Vec<u8> {
+        let path = format!("/admin/v1/systems/{SYSTEM}/integrations/{INTEGRATION}/imports");
+        head("POST", &self.authority, &path, Some(&self.access_token), ("text/csv", bytes))
+    }
+
+    /// The state of an import.
+    pub(super) fn import(&self, id: &str) -> Vec<u8> {
+        get(&self.authority, &format!("/admin/v1/imports/{id}"), Some(&self.access_token))
     }
 
     /// The load of updates: one traffic a connection, over `rows` end users. `stream` tells runs apart.
@@ -110,7 +146,12 @@ impl Api {
 
     /// The load of requests that the server answers without looking at anything.
     pub(super) fn constants(&self, connections: u64) -> Vec<Constant> {
-        (0..connections).map(|_| Constant(get(&self.authority, "/healthz", None))).collect()
+        same(&get(&self.authority, "/healthz", None), connections)
+    }
+
+    /// The load of requests for an access token.
+    pub(super) fn tokens(&self, id: &str, secret: &str, connections: u64) -> Vec<Constant> {
+        same(&token_request(&self.authority, id, secret), connections)
     }
 }
 
@@ -169,6 +210,11 @@ impl Traffic for PageLoads {
 #[derive(Debug)]
 pub(super) struct Constant(Vec<u8>);
 
+/// One and the same request on so many connections.
+pub(super) fn same(request: &[u8], connections: u64) -> Vec<Constant> {
+    (0..connections).map(|_| Constant(request.to_vec())).collect()
+}
+
 impl Traffic for Constant {
     fn next(&mut self) -> &[u8] {
         &self.0
@@ -188,16 +234,26 @@ pub(super) fn get(authority: &str, path: &str, access_token: Option<&str>) -> Ve
     format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\n{}\r\n", authorization(access_token)).into_bytes()
 }
 
+/// The request for an access token.
+fn token_request(authority: &str, id: &str, secret: &str) -> Vec<u8> {
+    let body = serde_json::json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret });
+    post(authority, "/accounts/connect/token", None, body.to_string().as_bytes())
+}
+
 /// A POST request with a JSON body.
 fn post(authority: &str, path: &str, access_token: Option<&str>, body: &[u8]) -> Vec<u8> {
-    let mut request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {authority}\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        authorization(access_token),
-        body.len()
-    )
-    .into_bytes();
+    let mut request = head("POST", authority, path, access_token, ("application/json", body.len() as u64));
     request.extend_from_slice(body);
     request
+}
+
+/// The head of a request with a body of that type and length.
+fn head(method: &str, authority: &str, path: &str, access_token: Option<&str>, (kind, length): (&str, u64)) -> Vec<u8> {
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: {authority}\r\n{}Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n",
+        authorization(access_token)
+    )
+    .into_bytes()
 }
 
 fn authorization(access_token: Option<&str>) -> String {
@@ -214,7 +270,7 @@ pub(super) fn json(body: &[u8], whose: &str) -> Result<Value, BenchError> {
 }
 
 /// A text member of an answer.
-fn text_at(answer: &Value, member: &str) -> Result<String, BenchError> {
+pub(super) fn text_at(answer: &Value, member: &str) -> Result<String, BenchError> {
     answer.get(member).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| BenchError::Wrong {
         what: format!("the member `{member}` of an answer"),
         expected: "a text".into(),

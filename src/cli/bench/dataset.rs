@@ -12,7 +12,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::random::Draw;
-use crate::model::{AttributeType, Date};
+use crate::model::{AttributeType, Date, Value};
 
 /// The seed of the published figures.
 pub const SEED: u64 = 42;
@@ -192,6 +192,17 @@ impl Cell {
         match self {
             Self::Time(seconds) => i32::try_from(seconds.div_euclid(DAY)).ok().and_then(Date::from_days),
             _ => None,
+        }
+    }
+
+    /// The value as it is stored; `None` for a missing one.
+    #[must_use]
+    pub fn value(self) -> Option<Value> {
+        match self {
+            Self::Missing => None,
+            Self::Integer(_) | Self::Fixed(..) => self.to_string().parse().ok().map(Value::Number),
+            Self::Time(_) => self.day().map(Value::Date),
+            Self::Word(_) | Self::Numbered(..) | Self::Address(..) => Some(Value::String(self.to_string().into())),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Question {
+pub enum Question {
     /// The data set through the update API, before all else.
     Load,
     /// P1.
@@ -16,47 +16,80 @@ pub(super) enum Question {
     Caller,
     /// P2.
     PageLoad,
+    /// P3, in one process.
+    Count,
+    /// P3b.
+    FirstPage,
+    /// P3c.
+    SegmentCounts,
+    /// P4.
+    Import,
     /// P5.
     Start,
+    /// P6.
+    Rule,
+    /// P7.
+    Large,
+    /// P8.
+    Segments,
+    /// P9, of machines.
+    Tokens,
+    /// P2 beside a rule that runs as a script.
+    Script,
 }
 
 impl Question {
-    /// The name on the command line.
-    pub(super) fn name(self) -> &'static str {
+    /// The name on the command line, and the title for people.
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Load => "load",
-            Self::Update => "update",
-            Self::Caller => "caller",
-            Self::PageLoad => "page-load",
-            Self::Start => "start",
+            Self::Load => ("load", "load the data set"),
+            Self::Update => ("update", "P1 durable updates"),
+            Self::Caller => ("caller", "P1b one caller alone"),
+            Self::PageLoad => ("page-load", "P2 page loads"),
+            Self::Count => ("count", "P3 counts in-process"),
+            Self::FirstPage => ("first-page", "P3b first page of 50"),
+            Self::SegmentCounts => ("segment-counts", "P3c all segments' counts"),
+            Self::Import => ("import", "P4 CSV import"),
+            Self::Start => ("start", "P5 start"),
+            Self::Rule => ("rule", "P6 rules saved"),
+            Self::Large => ("large", "P7 ten times as many"),
+            Self::Segments => ("segments", "P8 updates, 500 segments"),
+            Self::Tokens => ("tokens", "P9 tokens"),
+            Self::Script => ("script", "page loads, a slow script"),
         }
     }
 
+    /// The name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.words().0
+    }
+
+    /// Whether it starts and stops servers, or writes the files of rules.
+    pub(super) fn needs_own_server(self) -> bool {
+        matches!(self, Self::Import | Self::Start | Self::Rule | Self::Large | Self::Segments | Self::Script)
+    }
+
     /// The question, for people.
-    pub(super) fn title(self) -> &'static str {
-        match self {
-            Self::Load => "load the data set",
-            Self::Update => "P1 durable updates",
-            Self::Caller => "P1b one caller alone",
-            Self::PageLoad => "P2 page loads",
-            Self::Start => "P5 start",
-        }
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.words().1
     }
 }
 
 /// A kind of figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Metric {
+pub enum Metric {
     /// Records taken a second, in large calls.
     Records,
     /// Updates acknowledged a second.
     Updates,
-    /// Page loads answered a second.
+    /// Answers a second.
     Answers,
-    /// Half of the answers took at most this.
+    /// The latency that half of the answers did not exceed.
     P50,
-    /// 99 % of the answers took at most this.
+    /// The latency that 99 of 100 answers did not exceed.
     P99,
     /// The server's processor time for one answer.
     ServerCpu,
@@ -72,11 +105,35 @@ pub(super) enum Metric {
     MemoryReady,
     /// Resident memory after a burst of page loads.
     MemoryBusy,
+    /// Median latency of the filter `a`; and so on.
+    A,
+    /// Of `b`.
+    B,
+    /// Of `c`.
+    C,
+    /// Of `d`.
+    D,
+    /// Of `e`.
+    E,
+    /// Rows of a file taken into an empty system, a second.
+    Fresh,
+    /// Rows of a file taken over values that are there, a second.
+    Again,
+    /// The most memory resident at any time.
+    MemoryPeak,
+    /// From the last write until live, of one rule.
+    OneRule,
+    /// From the last write until live, of every rule.
+    AllRules,
+    /// From the last write until live, of a rule that runs as a script.
+    ScriptRule,
+    /// What that rule takes for one end user.
+    ScriptTime,
 }
 
 impl Metric {
     /// All.
-    pub(super) const ALL: [Self; 12] = [
+    pub const ALL: [Self; 24] = [
         Self::Records,
         Self::Updates,
         Self::Answers,
@@ -89,10 +146,25 @@ impl Metric {
         Self::ReadyAfterKill,
         Self::MemoryReady,
         Self::MemoryBusy,
+        Self::A,
+        Self::B,
+        Self::C,
+        Self::D,
+        Self::E,
+        Self::Fresh,
+        Self::Again,
+        Self::MemoryPeak,
+        Self::OneRule,
+        Self::AllRules,
+        Self::ScriptRule,
+        Self::ScriptTime,
     ];
+    /// The median latencies of the filters `a` to `e`.
+    pub const FILTERS: [Self; 5] = [Self::A, Self::B, Self::C, Self::D, Self::E];
 
     /// The name for machines, the words for people, the unit.
-    pub(super) fn words(self) -> (&'static str, &'static str, &'static str) {
+    #[must_use]
+    pub fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Records => ("records", "records", "/s"),
             Self::Updates => ("updates", "updates", "/s"),
@@ -106,16 +178,30 @@ impl Metric {
             Self::ReadyAfterKill => ("ready_after_kill", "ready after kill -9", "s"),
             Self::MemoryReady => ("memory_ready", "resident when ready", "MiB"),
             Self::MemoryBusy => ("memory_busy", "resident after page loads", "MiB"),
+            Self::A => ("a", "a: a text", "ms"),
+            Self::B => ("b", "b: a range of numbers", "ms"),
+            Self::C => ("c", "c: a date", "ms"),
+            Self::D => ("d", "d: text, number and date", "ms"),
+            Self::E => ("e", "e: a tree", "ms"),
+            Self::Fresh => ("fresh", "rows into an empty system", "/s"),
+            Self::Again => ("again", "rows over others", "/s"),
+            Self::MemoryPeak => ("memory_peak", "most resident", "MiB"),
+            Self::OneRule => ("one_rule", "one rule live", "ms"),
+            Self::AllRules => ("all_rules", "all rules live", "ms"),
+            Self::ScriptRule => ("script_rule", "the script live", "s"),
+            Self::ScriptTime => ("script_time", "the script, an end user", "µs"),
         }
     }
 
     /// The name in `--json` and in the lines of a command beside.
-    pub(super) fn name(self) -> &'static str {
+    #[must_use]
+    pub fn name(self) -> &'static str {
         self.words().0
     }
 
     /// The metric of that name.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|metric| metric.name() == name)
     }
 }
@@ -131,5 +217,12 @@ mod tests {
             assert_eq!(serde_json::to_value(metric).unwrap(), metric.name());
         }
         assert_eq!(Metric::named("speed"), None);
+    }
+
+    #[test]
+    fn json_names_a_question_as_the_command_line_does() {
+        for question in [Question::PageLoad, Question::SegmentCounts, Question::Tokens] {
+            assert_eq!(serde_json::to_value(question).unwrap(), question.name());
+        }
     }
 }

@@ -1,17 +1,17 @@
 //! The figures, what they are compared with, and how they are shown.
 //!
-//! Owns the ratios and the targets. Knows nothing of how they came to be. Machines are
-//! shared and noisy, so every figure has its spread, and a ratio is taken within each round, never between medians of
-//! rounds that ran at different times.
+//! Owns the ratios. Knows nothing of how the figures came to be. Machines are shared and noisy, so every figure has its
+//! spread, and a ratio is taken within each round, never between medians of rounds that ran at different times.
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 
 use super::Settings;
 use super::metric::{Metric, Question};
+use super::targets::{TARGETS, Target, Verdict};
 
 /// Whose figures these are.
-pub(super) const OURS: &str = "Rollcall";
+pub const OURS: &str = "Rollcall";
 /// The disk itself.
 pub(super) const DISK: &str = "fdatasync";
 /// The same server answering `/healthz`.
@@ -21,13 +21,13 @@ pub(super) const CONSTANT: &str = "constant answer";
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Spread {
     min: f64,
-    median: f64,
+    pub(super) median: f64,
     max: f64,
 }
 
 impl Spread {
     /// The spread; `None` of nothing.
-    fn of(values: &[f64]) -> Option<Self> {
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (min, max) = (*sorted.first()?, *sorted.last()?);
@@ -52,57 +52,9 @@ struct Figure {
     rounds: Vec<f64>,
 }
 
-/// What a figure has to reach.
-#[derive(Debug, Clone, Copy)]
-struct Target {
-    question: Question,
-    metric: Metric,
-    /// Compared with this subject's figure; `None`: the figure itself.
-    against: Option<&'static str>,
-    must: Option<f64>,
-    aim: Option<f64>,
-    /// Whether less is better.
-    low: bool,
-}
-
-/// The targets, for a million end users with 50 segments and 64 connections.
-const TARGETS: [Target; 8] = {
-    use Metric as M;
-    use Question as Q;
-    const fn ratio(question: Question, metric: Metric, against: &'static str, low: bool) -> Target {
-        Target { question, metric, against: Some(against), must: None, aim: None, low }
-    }
-    const fn plain(metric: Metric, must: f64, aim: f64) -> Target {
-        Target { question: Q::Start, metric, against: None, must: Some(must), aim: Some(aim), low: true }
-    }
-    [
-        Target { must: Some(5.0), ..ratio(Q::Update, M::Updates, "PostgreSQL", false) },
-        Target { aim: Some(1.0), ..ratio(Q::Update, M::Updates, "Redis", false) },
-        Target { must: Some(3.0), aim: Some(1.8), ..ratio(Q::Caller, M::P50, DISK, true) },
-        Target { must: Some(0.8), aim: Some(0.95), ..ratio(Q::PageLoad, M::Answers, CONSTANT, false) },
-        plain(M::ReadyAfterStop, 1.0, 0.3),
-        plain(M::ReadyAfterKill, 1.0, 0.3),
-        plain(M::MemoryReady, 300.0, 200.0),
-        plain(M::MemoryBusy, 300.0, 200.0),
-    ]
-};
-
-/// A target and what was reached.
-#[derive(Debug, Serialize)]
-struct Verdict {
-    question: Question,
-    metric: Metric,
-    against: Option<&'static str>,
-    must: Option<f64>,
-    aim: Option<f64>,
-    reached: Spread,
-    /// `aim`, `must` or `short`.
-    verdict: &'static str,
-}
-
 /// The figures as they come in.
 #[derive(Debug, Default)]
-pub(super) struct Figures {
+pub struct Figures {
     rounds: Vec<(Question, String, Metric, Vec<f64>)>,
     /// What a reader must know.
     notes: Vec<String>,
@@ -110,11 +62,20 @@ pub(super) struct Figures {
 
 impl Figures {
     /// Takes one round's figure.
-    pub(super) fn add(&mut self, question: Question, subject: &str, metric: Metric, value: f64) {
+    pub fn add(&mut self, question: Question, subject: &str, metric: Metric, value: f64) {
         let known = self.rounds.iter_mut().find(|(q, s, m, _)| (*q, s.as_str(), *m) == (question, subject, metric));
         match known {
             Some((.., rounds)) => rounds.push(value),
             None => self.rounds.push((question, subject.to_owned(), metric, vec![value])),
+        }
+    }
+
+    /// Takes another's figures of one question.
+    pub(super) fn take(&mut self, question: Question, other: Self) {
+        for (of, subject, metric, values) in other.rounds {
+            if of == question {
+                values.into_iter().for_each(|value| self.add(question, &subject, metric, value));
+            }
         }
     }
 
@@ -123,13 +84,14 @@ impl Figures {
         self.notes.push(note);
     }
 
-    fn rounds(&self, question: Question, subject: &str, metric: Metric) -> Option<&[f64]> {
+    /// A figure's values, round by round.
+    pub(super) fn rounds(&self, question: Question, subject: &str, metric: Metric) -> Option<&[f64]> {
         let found = self.rounds.iter().find(|(q, s, m, _)| (*q, s.as_str(), *m) == (question, subject, metric));
         found.map(|(.., rounds)| rounds.as_slice())
     }
 
     /// Ours as a multiple of theirs, round by round.
-    fn ratio(&self, question: Question, subject: &str, metric: Metric) -> Option<Spread> {
+    pub(super) fn ratio(&self, question: Question, subject: &str, metric: Metric) -> Option<Spread> {
         let ours = self.rounds(question, OURS, metric)?;
         let theirs = self.rounds(question, subject, metric)?;
         let ratios: Vec<f64> = ours.iter().zip(theirs).filter(|(_, t)| **t > 0.0).map(|(o, t)| o / t).collect();
@@ -152,29 +114,7 @@ impl Figures {
     }
 
     fn verdicts(&self) -> Vec<Verdict> {
-        let verdict = |target: &Target| {
-            let reached = match target.against {
-                Some(subject) => self.ratio(target.question, subject, target.metric)?,
-                None => Spread::of(self.rounds(target.question, OURS, target.metric)?)?,
-            };
-            let meets = |bound: f64| if target.low { reached.median <= bound } else { reached.median >= bound };
-            Some(Verdict {
-                question: target.question,
-                metric: target.metric,
-                against: target.against,
-                must: target.must,
-                aim: target.aim,
-                reached,
-                verdict: match (target.must, target.aim) {
-                    (_, Some(aim)) if meets(aim) => "aim",
-                    (Some(must), _) if meets(must) => "must",
-                    // A target that is an aim alone can't be missed, only not yet reached.
-                    (None, _) => "below the aim",
-                    _ => "short",
-                },
-            })
-        };
-        TARGETS.iter().filter_map(verdict).collect()
+        TARGETS.iter().filter_map(|target: &Target| target.verdict(self)).collect()
     }
 
     /// The report for machines.
@@ -193,11 +133,17 @@ impl Figures {
     /// The report for people: Markdown, so that it can be kept as it is.
     pub(super) fn markdown(&self, settings: &Settings, machine: &str, command: &str) -> String {
         let Settings { end_users, segments, connections, seconds, runs } = settings;
-        let mut text = format!(
+        format!(
             "Machine: {machine}  \nCommand: `{command}`  \n{end_users} end users × 20 attributes, {segments} segments, \
-             {connections} connections, {runs} rounds of {seconds} s.\n\n{}\n",
-            self.figure_table()
-        );
+             {connections} connections, {runs} rounds of {seconds} s.\n\n{}",
+            self.tables()
+        )
+    }
+
+    /// The figures and what of the targets was reached, as Markdown, with the remarks below.
+    #[must_use]
+    pub fn tables(&self) -> String {
+        let mut text = format!("{}\n", self.figure_table());
         let verdicts = self.verdicts();
         if !verdicts.is_empty() {
             text.push_str(&format!("\n{}\n", verdict_table(&verdicts)));
@@ -230,7 +176,7 @@ fn verdict_table(verdicts: &[Verdict]) -> Table {
         let (_, words, unit) = verdict.metric.words();
         let unit = if verdict.against.is_some() { "×" } else { unit };
         let against = verdict.against.map(|subject| format!(", against {subject}")).unwrap_or_default();
-        let bound = |bound: Option<f64>| right(bound.map_or_else(|| "–".into(), |bound| format!("{bound} {unit}")));
+        let bound = |bound: Option<f64>| right(bound.map_or_else(|| "–".into(), |bound| bound_text(bound, unit)));
         table.add_row(vec![
             Cell::new(format!("{}: {words}{against}", verdict.question.title())),
             bound(verdict.must),
@@ -250,6 +196,11 @@ fn markdown_table(header: &[&str]) -> Table {
 
 fn right(text: impl ToString) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+/// A bound without needless digits.
+fn bound_text(bound: f64, unit: &str) -> String {
+    format!("{} {unit}", (bound * 1000.0).round() / 1000.0)
 }
 
 /// Median, and from where to where.

@@ -1,7 +1,6 @@
 //! The 50 segments of the benchmark, with 250 conditions, and the rule files of the system `bench`.
 //!
-//! Owns their definition and its forms: judged in plain Rust (what the server's answers are compared with), as Rhai (what
-//! the server gets), as SQL (what a database beside it gets). Knows nothing of how the server judges.
+//! Owns their definition. Knows nothing of how the server judges.
 //!
 //! Every segment is `(type is T or tier is one of A, B) and seats > S and signup on or after D`, and by turns: no more;
 //! `and not country is C`; `and logins from L to below L + 3000`; `and last seen in the last 30 days`; `and plan is one of …`.
@@ -11,10 +10,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::dataset::{Cell, Column, EndUser};
+use super::condition::Condition;
+use super::dataset::Column;
 
-/// The most segments that are defined.
-pub const MAX_SEGMENTS: usize = 50;
+/// The segments of the published figures.
+pub const PUBLISHED: usize = 50;
+/// The most segments that are defined: beyond the published ones they are the same again, with one seat more each time.
+pub const MAX_SEGMENTS: usize = 500;
 /// The system's id.
 pub const SYSTEM: &str = "bench";
 /// The integration's id.
@@ -26,102 +28,36 @@ const TIERS: [&str; 5] = ["bronze", "silver", "gold", "platinum", "diamond"];
 const PLANS: [&str; 8] = ["hobby", "starter", "team", "pro", "business", "scale", "enterprise", "custom"];
 const COUNTRIES: [&str; 10] = ["US", "DE", "GB", "FR", "IN", "BR", "CA", "AU", "JP", "NL"];
 
-/// A condition on one end user.
-#[derive(Debug, Clone)]
-pub enum Condition {
-    /// All hold.
-    All(Vec<Self>),
-    /// One holds.
-    Any(Vec<Self>),
-    /// It does not hold; so true for a missing value.
-    Not(Box<Self>),
-    /// The text is one of these; a list of one is written as an equality.
-    OneOf(Column, Vec<&'static str>),
-    /// The integer is greater.
-    Above(Column, u64),
-    /// The integer is at least this.
-    AtLeast(Column, u64),
-    /// The integer is less.
-    Below(Column, u64),
-    /// The day is this one or later: year, month, day of month.
-    OnOrAfter(Column, (i32, u32, u32)),
-}
-
-impl Condition {
-    /// Whether the end user fulfils it.
-    #[must_use]
-    pub fn holds(&self, user: &EndUser) -> bool {
-        let integer = |column| match user.cell(column) {
-            Cell::Integer(number) => Some(number),
-            _ => None,
-        };
-        match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(user)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(user)),
-            Self::Not(part) => !part.holds(user),
-            Self::OneOf(column, words) => matches!(user.cell(*column), Cell::Word(word) if words.contains(&word)),
-            Self::Above(column, bound) => integer(*column).is_some_and(|number| number > *bound),
-            Self::AtLeast(column, bound) => integer(*column).is_some_and(|number| number >= *bound),
-            Self::Below(column, bound) => integer(*column).is_some_and(|number| number < *bound),
-            Self::OnOrAfter(column, bound) => user.cell(*column).day().is_some_and(|day| day.ymd() >= *bound),
-        }
-    }
-
-    /// The condition as a Rhai expression.
-    #[must_use]
-    pub fn rhai(&self) -> String {
-        let name = |column: &Column| format!("{INTEGRATION}.{}", column.attribute());
-        match self {
-            Self::All(parts) => joined(parts, " && ", Self::rhai),
-            Self::Any(parts) => joined(parts, " || ", Self::rhai),
-            Self::Not(part) => format!("!({})", part.rhai()),
-            Self::OneOf(column, words) => match words.as_slice() {
-                [word] => format!("{} == {word:?}", name(column)),
-                words => format!("{} in {words:?}", name(column)),
-            },
-            Self::Above(column, bound) => format!("{} > {bound}", name(column)),
-            Self::AtLeast(column, bound) => format!("{} >= {bound}", name(column)),
-            Self::Below(column, bound) => format!("{} < {bound}", name(column)),
-            Self::OnOrAfter(column, (year, month, day)) => {
-                format!("{} >= \"{year:04}-{month:02}-{day:02}\"", name(column))
-            }
-        }
-    }
-
-    /// The condition as an expression of PostgreSQL over typed columns; dates are midnights in UTC, written without a
-    /// colon, which pgbench would take for a variable.
-    #[must_use]
-    pub fn sql(&self) -> String {
-        match self {
-            Self::All(parts) => joined(parts, " AND ", Self::sql),
-            Self::Any(parts) => joined(parts, " OR ", Self::sql),
-            Self::Not(part) => format!("({}) IS NOT TRUE", part.sql()),
-            Self::OneOf(column, words) => match words.as_slice() {
-                [word] => format!("{} = '{word}'", column.field()),
-                words => format!("{} IN ('{}')", column.field(), words.join("','")),
-            },
-            Self::Above(column, bound) => format!("{} > {bound}", column.field()),
-            Self::AtLeast(column, bound) => format!("{} >= {bound}", column.field()),
-            Self::Below(column, bound) => format!("{} < {bound}", column.field()),
-            Self::OnOrAfter(column, (year, month, day)) => {
-                format!("{} >= '{year:04}-{month:02}-{day:02}Z'", column.field())
-            }
-        }
-    }
-}
-
-/// The parts in brackets, with `between` between them.
-fn joined(parts: &[Condition], between: &str, form: fn(&Condition) -> String) -> String {
-    format!("({})", parts.iter().map(form).collect::<Vec<_>>().join(between))
+/// What fills the integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The update API.
+    Updates,
+    /// CSV files.
+    Files,
 }
 
 /// A segment of the benchmark.
 #[derive(Debug, Clone)]
 pub struct Segment {
-    /// `seg_00` to `seg_49`.
+    /// `seg_00` to `seg_499`.
     pub id: String,
     /// Who is in it.
     pub condition: Condition,
+}
+
+impl Segment {
+    /// Its file, below the system's folder.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("segments/{}.rhai", self.id)
+    }
+
+    /// Its file's text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("// {}\n{}\n", self.id, self.condition.rhai())
+    }
 }
 
 /// The first `count` of the segments.
@@ -132,6 +68,7 @@ pub fn segments(count: usize) -> Vec<Segment> {
 
 /// The condition of segment `i`.
 fn condition(i: usize) -> Condition {
+    let (again, i) = ((i / PUBLISHED) as u64, i % PUBLISHED);
     let number = i as u64;
     let tiers = vec![pick(&TIERS, i / 10), pick(&TIERS, i / 10 + 2)];
     let mut parts = vec![
@@ -139,7 +76,7 @@ fn condition(i: usize) -> Condition {
             Condition::OneOf(Column::Type, vec![pick(&TYPES, i)]),
             Condition::OneOf(Column::Tier, tiers),
         ]),
-        Condition::Above(Column::Seats, 10 + 9 * number),
+        Condition::Above(Column::Seats, 10 + 9 * number + again),
         Condition::OnOrAfter(Column::Signup, (2021 + (i % 5) as i32, 1 + (i % 12) as u32, 1)),
     ];
     match i % 5 {
@@ -181,21 +118,31 @@ pub fn member_sql(segments: &[Segment]) -> String {
 ///
 /// # Errors
 /// Those of the file system.
-pub fn write_rules(rules: &Path, segments: &[Segment]) -> io::Result<()> {
+pub fn write_rules(rules: &Path, source: Source, segments: &[Segment]) -> io::Result<()> {
     let system = rules.join(SYSTEM);
     fs::create_dir_all(system.join("integrations"))?;
     fs::create_dir_all(system.join("segments"))?;
-    fs::write(system.join("integrations").join(format!("{INTEGRATION}.toml")), integration())?;
-    for segment in segments {
-        let text = format!("// {}\n{}\n", segment.id, segment.condition.rhai());
-        fs::write(system.join("segments").join(format!("{}.rhai", segment.id)), text)?;
+    for (path, text) in rule_files(source, segments) {
+        fs::write(system.join(path), text)?;
     }
     Ok(())
 }
 
+/// The files of the system `bench`: paths below its folder, and texts.
+#[must_use]
+pub fn rule_files(source: Source, segments: &[Segment]) -> Vec<(String, String)> {
+    let mut files = vec![(format!("integrations/{INTEGRATION}.toml"), integration(source))];
+    files.extend(segments.iter().map(|segment| (segment.path(), segment.text())));
+    files
+}
+
 /// The text of `integrations/app.toml`.
-fn integration() -> String {
-    let mut text = "name = \"Bench\"\nkind = \"api\"\nuser_identifier = \"id\"\n".to_owned();
+fn integration(source: Source) -> String {
+    let kind = match source {
+        Source::Updates => "api",
+        Source::Files => "csv",
+    };
+    let mut text = format!("name = \"Bench\"\nkind = \"{kind}\"\nuser_identifier = \"id\"\n");
     for column in Column::ALL {
         let (field, name, kind) = (column.field(), column.attribute(), column.kind());
         // Writing to a String cannot fail.
@@ -206,7 +153,7 @@ fn integration() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dataset::SEED;
+    use super::super::dataset::{EndUser, SEED};
     use super::*;
 
     fn leaves(condition: &Condition) -> usize {
@@ -219,16 +166,16 @@ mod tests {
 
     #[test]
     fn there_are_50_segments_with_250_conditions() {
-        let all = segments(MAX_SEGMENTS);
+        let all = segments(PUBLISHED);
         assert_eq!((all.len(), all.iter().map(|s| leaves(&s.condition)).sum::<usize>()), (50, 250));
-        assert_eq!(segments(1000).len(), 50);
+        assert_eq!(segments(1000).len(), MAX_SEGMENTS);
         assert_eq!(segments(3).last().unwrap().id, "seg_02");
     }
 
     /// The counts are another implementation's, over the same 10,000 end users.
     #[test]
     fn the_members_among_the_first_rows_are_the_published_ones() {
-        let all = segments(MAX_SEGMENTS);
+        let all = segments(PUBLISHED);
         let mut counts = [0; 50];
         for row in 0..10_000 {
             let user = EndUser::new(SEED, row);
@@ -265,7 +212,7 @@ mod tests {
     #[test]
     fn the_system_is_one_integration_of_20_properties_and_the_segments() {
         let folder = tempfile::tempdir().unwrap();
-        write_rules(folder.path(), &segments(2)).unwrap();
+        write_rules(folder.path(), Source::Updates, &segments(2)).unwrap();
         let system = folder.path().join(SYSTEM);
         let integration: toml::Table =
             fs::read_to_string(system.join("integrations/app.toml")).unwrap().parse().unwrap();

@@ -191,7 +191,16 @@ impl Server {
 
     /// Resident memory in MiB, where the system tells.
     pub(super) fn memory(&self) -> Option<f64> {
-        resident_mib(&std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?)
+        self.status_mib("VmRSS:")
+    }
+
+    /// The most memory that was resident at any time, in MiB, where the system tells.
+    pub(super) fn memory_peak(&self) -> Option<f64> {
+        self.status_mib("VmHWM:")
+    }
+
+    fn status_mib(&self, field: &str) -> Option<f64> {
+        field_mib(&std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?, field)
     }
 
     /// Processor time used so far, where the system tells.
@@ -212,9 +221,9 @@ impl Drop for Server {
     }
 }
 
-/// `VmRSS` of `/proc/<pid>/status`, in MiB.
-fn resident_mib(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// A field of `/proc/<pid>/status` that is a size, in MiB.
+fn field_mib(status: &str, field: &str) -> Option<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kib: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib / 1024.0)
 }
@@ -252,8 +261,8 @@ mod tests {
 
     #[test]
     fn the_system_s_figures_are_read() {
-        assert_eq!(resident_mib("Name:\tx\nVmRSS:\t    2048 kB\nThreads:\t1\n"), Some(2.0));
-        assert_eq!(resident_mib("Name:\tx\n"), None);
+        assert_eq!(field_mib("Name:\tx\nVmRSS:\t    2048 kB\nThreads:\t1\n", "VmRSS:"), Some(2.0));
+        assert_eq!(field_mib("Name:\tx\n", "VmRSS:"), None);
         let stat = "42 (a) b) S 1 42 42 0 -1 4194560 900 0 0 0 150 50 0 0 20 0 9 0 100 1 1";
         assert_eq!(processor_ticks(stat), Some(200));
         assert_eq!(processor_ticks("42 (a"), None);

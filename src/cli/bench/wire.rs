@@ -7,7 +7,8 @@
 //! Invariant: an exchange is finished before the next begins (no pipelining), and what it can't read (chunked bodies) is
 //! an error, never a wrong figure.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,6 +17,8 @@ use super::error::BenchError;
 
 /// Room for an answer; a larger one makes the buffer grow once.
 const BUFFER: usize = 16 * 1024;
+/// Bytes of a file sent at once.
+const PIECE: usize = 256 * 1024;
 /// How much of a body an error shows.
 const SHOWN: usize = 500;
 
@@ -59,16 +62,37 @@ impl Connection {
     pub(super) async fn expect_ok(&mut self, request: &[u8]) -> Result<&[u8], BenchError> {
         match self.exchange(request).await? {
             Answer { status: 200, body } => Ok(body),
-            Answer { status, body } => Err(BenchError::Status {
-                request: request_line(request),
-                status,
-                body: String::from_utf8_lossy(body.get(..SHOWN).unwrap_or(body)).into_owned(),
-            }),
+            Answer { status, body } => Err(refused(request, status, body)),
         }
+    }
+
+    /// Sends a request whose body is a file, and reads its answer, which has to have that status.
+    pub(super) async fn upload(&mut self, head: &[u8], mut body: File, status: u16) -> Result<&[u8], BenchError> {
+        let sent = async {
+            self.stream.write_all(head).await?;
+            let mut piece = vec![0; PIECE];
+            loop {
+                // The file was just written: reading it does not wait for a disk.
+                match body.read(&mut piece)? {
+                    0 => return self.answer().await,
+                    length => self.stream.write_all(piece.get(..length).unwrap_or_default()).await?,
+                }
+            }
+        };
+        let parsed = sent.await.map_err(|source| BenchError::Connection { request: request_line(head), source })?;
+        let body = self.buffer.get(parsed.length..parsed.length + parsed.body).unwrap_or_default();
+        if parsed.status == status {
+            return Ok(body);
+        }
+        Err(refused(head, parsed.status, body))
     }
 
     async fn try_exchange(&mut self, request: &[u8]) -> io::Result<Head> {
         self.stream.write_all(request).await?;
+        self.answer().await
+    }
+
+    async fn answer(&mut self) -> io::Result<Head> {
         self.buffer.clear();
         let head = loop {
             self.read_more().await?;
@@ -93,6 +117,11 @@ impl Connection {
             _ => Ok(()),
         }
     }
+}
+
+fn refused(request: &[u8], status: u16, body: &[u8]) -> BenchError {
+    let body = String::from_utf8_lossy(body.get(..SHOWN).unwrap_or(body)).into_owned();
+    BenchError::Status { request: request_line(request), status, body }
 }
 
 /// The request's first line, for messages.

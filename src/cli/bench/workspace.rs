@@ -4,14 +4,27 @@
 //! what one sync of this disk costs.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::dataset;
 use super::error::BenchError;
 use super::load::Latencies;
-use super::segments::{self, Segment};
+use super::segments::{self, Segment, Source};
 
+/// The server's configuration. No script is too slow: how a slow one does is one of the questions.
+const CONFIG: &str = "\
+[server]
+listen = \"127.0.0.1:0\"
+[storage]
+path = \"data\"
+[rules]
+path = \"rules\"
+[limits]
+script_us = 10000
+";
 /// One append of the disk's own figure: a page.
 const PAGE: usize = 4096;
 
@@ -26,7 +39,10 @@ impl Workspace {
     /// Makes a new folder in `parent` (absent: the system's folder for temporary files).
     pub(super) fn create(parent: Option<&Path>, keep: bool) -> Result<Self, BenchError> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
-        let path = parent.join(format!("rollcall-bench-{}", std::process::id()));
+        // Of several of one benchmark each has a folder of its own.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!("rollcall-bench-{}-{number}", std::process::id()));
         let made = fs::create_dir_all(&parent).and_then(|()| fs::create_dir(&path));
         // The server runs in the folder, so a relative path would mean another place to it.
         let path = made.and_then(|()| fs::canonicalize(&path)).map_err(|source| BenchError::File { path, source })?;
@@ -48,12 +64,51 @@ impl Workspace {
         self.path.join("server.log")
     }
 
-    /// Writes the configuration and the rules of the system `bench`.
-    pub(super) fn furnish(&self, segments: &[Segment]) -> Result<(), BenchError> {
-        let config = "[server]\nlisten = \"127.0.0.1:0\"\n[storage]\npath = \"data\"\n[rules]\npath = \"rules\"\n";
-        fs::write(self.config(), config)
-            .and_then(|()| segments::write_rules(&self.path.join("rules"), segments))
+    /// The folder of the rules.
+    pub(super) fn rules(&self) -> PathBuf {
+        self.path.join("rules")
+    }
+
+    /// Writes the configuration and the rules of the system `bench`, filled by updates or by CSV files.
+    pub(super) fn furnish(&self, source: Source, segments: &[Segment]) -> Result<(), BenchError> {
+        fs::write(self.config(), CONFIG)
+            .and_then(|()| segments::write_rules(&self.rules(), source, segments))
             .map_err(|source| BenchError::File { path: self.path.clone(), source })
+    }
+
+    /// Writes a rule's file, or removes it, in one step.
+    pub(super) fn write_rule(&self, segment: &Segment, there: bool) -> Result<(), BenchError> {
+        let path = self.rules().join(segments::SYSTEM).join(segment.path());
+        let draft = self.path.join("draft");
+        let written = if there {
+            fs::write(&draft, segment.text()).and_then(|()| fs::rename(&draft, &path))
+        } else {
+            fs::remove_file(&path)
+        };
+        written.map_err(|source| BenchError::File { path, source })
+    }
+
+    /// Writes the first `rows` end users as a CSV file.
+    pub(super) fn write_csv(&self, name: &str, rows: u64, seed: u64) -> Result<PathBuf, BenchError> {
+        let path = self.path.join(name);
+        let write = || {
+            let mut out = BufWriter::with_capacity(1 << 20, File::create(&path)?);
+            dataset::write_csv(rows, seed, &mut out)?;
+            out.flush()
+        };
+        write().map_err(|source| BenchError::File { path: path.clone(), source })?;
+        Ok(path)
+    }
+
+    /// How long copying a file takes until the copy is on the disk: the least that anything durable can cost here.
+    pub(super) fn copy_time(&self, file: &Path) -> Result<Duration, BenchError> {
+        let path = self.path.join("copy.tmp");
+        let before = Instant::now();
+        let copied = fs::copy(file, &path).and_then(|_| File::open(&path)?.sync_all());
+        let time = before.elapsed();
+        // A leftover goes with the folder.
+        let _ = fs::remove_file(&path);
+        copied.map(|()| time).map_err(|source| BenchError::File { path, source })
     }
 
     /// Whether the folder is in memory, where nothing is durable and a sync costs nothing.
@@ -113,7 +168,7 @@ mod tests {
     fn a_folder_is_new_furnished_and_gone_at_the_end() {
         let parent = tempfile::tempdir().unwrap();
         let workspace = Workspace::create(Some(&parent.path().join("deeper")), false).unwrap();
-        workspace.furnish(&segments::segments(2)).unwrap();
+        workspace.furnish(Source::Updates, &segments::segments(2)).unwrap();
         assert!(workspace.config().is_file());
         assert!(workspace.path().join("rules/bench/segments/seg_01.rhai").is_file());
         let twice = Workspace::create(Some(&parent.path().join("deeper")), false);

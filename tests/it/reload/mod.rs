@@ -5,6 +5,7 @@
 mod broken;
 mod disk;
 mod mix;
+mod slow;
 mod values;
 
 use serde_json::{Value, json};

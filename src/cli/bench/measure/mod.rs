@@ -1,31 +1,37 @@
 //! The questions, asked of one server: load, check, then measure in rounds.
 //!
+//! - `loading`: before all else
+//! - `reads`, `writes`, `start`, `rules`, `script`, `large`, `import`: the questions
+//!
 //! Owns the order of things. Invariant: no figure without right answers: the answers are compared with [`Truth`] before
 //! the first round, after every round that writes, and after every start.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+mod import;
+mod large;
+mod loading;
+mod reads;
+mod rules;
+mod script;
+mod start;
+mod writes;
 
-use tokio::task::JoinSet;
+use std::path::Path;
+use std::time::Duration;
 
-use super::api::{Api, Credentials, json};
+use super::api::{Api, Credentials};
 use super::beside;
-use super::dataset::{EndUser, SEED};
 use super::error::BenchError;
-use super::load::{self, Outcome, Traffic};
+use super::load::Outcome;
 use super::metric::{Metric, Question};
-use super::report::{CONSTANT, DISK, Figures, OURS};
+use super::report::{Figures, OURS};
+use super::segments::{self, Source};
 use super::server::{Launcher, Server, processor_time};
 use super::truth::Truth;
-use super::wire::Connection;
 use super::workspace::Workspace;
-use super::{Settings, say};
+use super::{Settings, count, say};
 
-/// Records in one call of the load: as many as a server takes by default.
-const RECORDS_PER_CALL: u64 = 10_000;
-/// Connections that load the data set: enough that making the records overlaps with storing them.
-const LOADERS: u64 = 4;
+pub(super) use import::import;
+
 /// Random end users compared in one check, and as many of the last updated.
 const CHECKED: u64 = 500;
 /// Longest warm-up, burst, and timing of the disk, in seconds.
@@ -46,6 +52,7 @@ pub(super) struct Bench {
     own: Option<Own>,
     workspace: Option<Workspace>,
     api: Api,
+    credentials: Credentials,
     settings: Settings,
     beside: Option<String>,
     truth: Truth,
@@ -61,115 +68,67 @@ struct Processors {
     client: Option<Duration>,
 }
 
+impl Processors {
+    /// What the server's have done since.
+    fn server_since(&self, before: &Self) -> Option<Duration> {
+        self.server.zip(before.server).map(|(now, before)| now.saturating_sub(before))
+    }
+}
+
 impl Bench {
     /// Logs in, loads the data set, and checks that the server answers rightly.
     pub(super) async fn prepare(
         own: Option<Own>,
         workspace: Option<Workspace>,
-        (authority, credentials): (&str, &Credentials),
+        (authority, credentials): (&str, Credentials),
         settings: Settings,
         truth: Truth,
         beside: Option<String>,
     ) -> Result<Self, BenchError> {
-        let api = Api::log_in(authority, credentials).await?;
+        let api = Api::log_in(authority, &credentials).await?;
         let figures = Figures::default();
-        let mut bench = Self { own, workspace, api, settings, beside, truth, figures, streams: 0 };
+        let mut bench = Self { own, workspace, api, credentials, settings, beside, truth, figures, streams: 0 };
         bench.load().await?;
         bench.truth.check(&bench.api, CHECKED).await?;
         Ok(bench)
     }
 
-    /// Sends the data set through the update API.
-    async fn load(&mut self) -> Result<(), BenchError> {
-        let rows = self.settings.end_users;
-        let start = Instant::now();
-        let next = Arc::new(AtomicU64::new(0));
-        let mut tasks = JoinSet::new();
-        for _ in 0..LOADERS {
-            tasks.spawn(load_calls(self.api.clone(), rows, Arc::clone(&next)));
-        }
-        let mut created = 0;
-        while let Some(done) = tasks.join_next().await {
-            let died =
-                |error| BenchError::Connection { request: "the load".into(), source: std::io::Error::other(error) };
-            created += done.map_err(died).flatten()?;
-        }
-        if self.own.is_some() && created != rows {
-            return Err(BenchError::Wrong {
-                what: "the number of end users created".into(),
-                expected: rows.to_string(),
-                found: created.to_string(),
-            });
-        }
-        let rate = rows as f64 / start.elapsed().as_secs_f64();
-        self.figures.add(Question::Load, OURS, Metric::Records, rate);
-        Ok(())
+    /// A server of its own in a folder of its own, filled by updates.
+    pub(super) async fn of_its_own(
+        parent: Option<&Path>,
+        keep: bool,
+        settings: Settings,
+        beside: Option<String>,
+    ) -> Result<Self, BenchError> {
+        let workspace = Workspace::create(parent, keep)?;
+        say(&format!("working in {}", workspace.path().display()));
+        let segments = segments::segments(count(settings.segments));
+        workspace.furnish(Source::Updates, &segments)?;
+        let launcher = Launcher::new(&workspace)?;
+        let (server, _) = launcher.start().await?;
+        let (authority, credentials) = (server.authority.clone(), launcher.credentials());
+        let truth = Truth::new(settings.end_users, segments);
+        let own = Some(Own { launcher, server });
+        Self::prepare(own, Some(workspace), (&authority, credentials), settings, truth, beside).await
     }
 
-    /// P1: durable updates of three attributes of random end users.
-    pub(super) async fn update(&mut self) -> Result<(), BenchError> {
-        self.send_updates(self.settings.connections, self.short()).await?;
-        for round in 1..=self.settings.runs {
-            self.say_round(Question::Update, round);
-            let before = self.processors();
-            let outcome = self.send_updates(self.settings.connections, self.seconds()).await?;
-            self.record(Question::Update, OURS, Some(Metric::Updates), &outcome, &before);
-            self.truth.check(&self.api, CHECKED).await?;
-            self.ask_beside(Question::Update)?;
+    /// Asks a question in rounds.
+    pub(super) async fn ask(&mut self, question: Question) -> Result<(), BenchError> {
+        match question {
+            Question::Update => self.update().await,
+            Question::Caller => self.caller().await,
+            Question::PageLoad => self.page_load().await,
+            Question::FirstPage => self.first_page().await,
+            Question::SegmentCounts => self.segment_counts().await,
+            Question::Start => self.start().await,
+            Question::Rule => self.rule().await,
+            Question::Segments => self.segments().await,
+            Question::Script => self.script().await,
+            Question::Large => self.large().await,
+            Question::Tokens => self.tokens().await,
+            // The load is done already; the others are not asked of a loaded server.
+            Question::Load | Question::Import | Question::Count => Ok(()),
         }
-        Ok(())
-    }
-
-    /// P1b: one caller alone, beside the disk itself.
-    pub(super) async fn caller(&mut self) -> Result<(), BenchError> {
-        for round in 1..=self.settings.runs {
-            self.say_round(Question::Caller, round);
-            if let Some(workspace) = &self.workspace {
-                let syncs = workspace.sync_times(self.short())?;
-                self.figures.add(Question::Caller, DISK, Metric::P50, syncs.percentile(0.5));
-                self.figures.add(Question::Caller, DISK, Metric::P99, syncs.percentile(0.99));
-            }
-            let before = self.processors();
-            let outcome = self.send_updates(1, self.seconds()).await?;
-            self.record(Question::Caller, OURS, None, &outcome, &before);
-            self.truth.check(&self.api, CHECKED).await?;
-            self.ask_beside(Question::Caller)?;
-        }
-        Ok(())
-    }
-
-    /// P2: page loads of random end users, beside the same server answering a constant.
-    pub(super) async fn page_load(&mut self) -> Result<(), BenchError> {
-        let connections = self.settings.connections;
-        self.send_page_loads(self.short()).await?;
-        for round in 1..=self.settings.runs {
-            self.say_round(Question::PageLoad, round);
-            let before = self.processors();
-            let constant = load::run(&self.api.authority, self.api.constants(connections), self.seconds()).await?;
-            self.record(Question::PageLoad, CONSTANT, Some(Metric::Answers), &constant, &before);
-            let before = self.processors();
-            let outcome = self.send_page_loads(self.seconds()).await?;
-            self.record(Question::PageLoad, OURS, Some(Metric::Answers), &outcome, &before);
-            self.ask_beside(Question::PageLoad)?;
-        }
-        self.truth.check(&self.api, CHECKED).await
-    }
-
-    /// P5: from start to ready, after a clean stop and after kill -9, and the memory that it takes.
-    pub(super) async fn start(&mut self) -> Result<(), BenchError> {
-        for round in 1..=self.settings.runs {
-            self.say_round(Question::Start, round);
-            self.restart(Metric::ReadyAfterStop).await?;
-            self.record_memory(Metric::MemoryReady);
-            self.truth.check(&self.api, CHECKED).await?;
-            self.send_page_loads(self.short()).await?;
-            self.record_memory(Metric::MemoryBusy);
-            self.send_updates(self.settings.connections, self.short()).await?;
-            self.restart(Metric::ReadyAfterKill).await?;
-            self.truth.check(&self.api, CHECKED).await?;
-            self.ask_beside(Question::Start)?;
-        }
-        Ok(())
     }
 
     /// Ends the benchmark: a server of its own is stopped.
@@ -187,44 +146,10 @@ impl Bench {
         Ok(self.figures)
     }
 
-    /// Stops or kills the server, starts it, and records how long it took to be ready.
-    async fn restart(&mut self, metric: Metric) -> Result<(), BenchError> {
-        let Some(Own { launcher, server }) = self.own.take() else { return Ok(()) };
-        if metric == Metric::ReadyAfterKill {
-            server.kill()?;
-        } else {
-            let stop = server.stop().await?;
-            self.figures.add(Question::Start, OURS, Metric::Stop, stop.as_secs_f64());
-        }
-        let (server, ready) = launcher.start().await?;
-        self.figures.add(Question::Start, OURS, metric, ready.as_secs_f64());
-        self.api = Api::log_in(&server.authority, &launcher.credentials()).await?;
-        self.own = Some(Own { launcher, server });
-        Ok(())
-    }
-
-    fn record_memory(&mut self, metric: Metric) {
+    fn record_memory(&mut self, question: Question, metric: Metric) {
         if let Some(mib) = self.own.as_ref().and_then(|own| own.server.memory()) {
-            self.figures.add(Question::Start, OURS, metric, mib);
+            self.figures.add(question, OURS, metric, mib);
         }
-    }
-
-    async fn send_updates(
-        &mut self,
-        connections: u64,
-        duration: Duration,
-    ) -> Result<Outcome<impl Traffic + use<>>, BenchError> {
-        self.streams += 1;
-        let traffics = self.api.updates(self.settings.end_users, connections, self.streams);
-        let outcome = load::run(&self.api.authority, traffics, duration).await?;
-        self.truth.acknowledge(outcome.traffics.iter().flat_map(|traffic| traffic.acknowledged.iter().copied()));
-        Ok(outcome)
-    }
-
-    async fn send_page_loads(&mut self, duration: Duration) -> Result<Outcome<impl Traffic + use<>>, BenchError> {
-        self.streams += 1;
-        let traffics = self.api.page_loads(self.settings.end_users, self.settings.connections, self.streams);
-        load::run(&self.api.authority, traffics, duration).await
     }
 
     fn processors(&self) -> Processors {
@@ -281,45 +206,10 @@ impl Bench {
     }
 }
 
-/// Sends calls of the load until there are no more rows; gives how many end users they created.
-async fn load_calls(api: Api, rows: u64, next: Arc<AtomicU64>) -> Result<u64, BenchError> {
-    let mut connection = Connection::open(&api.authority).await?;
-    let mut created = 0;
-    let mut records = Vec::new();
-    loop {
-        let first = next.fetch_add(RECORDS_PER_CALL, Ordering::Relaxed);
-        if first >= rows {
-            return Ok(created);
-        }
-        let last = rows.min(first + RECORDS_PER_CALL);
-        records.clear();
-        for row in first..last {
-            if row > first {
-                records.push(b',');
-            }
-            EndUser::new(SEED, row).write_json(&mut records)?;
-        }
-        let answer = json(connection.expect_ok(&api.update(&records)).await?, "an update call")?;
-        let count = |member: &str| answer.get(member).and_then(serde_json::Value::as_u64);
-        if count("received") != Some(last - first) {
-            return Err(BenchError::Wrong {
-                what: "`received` of an update call".into(),
-                expected: (last - first).to_string(),
-                found: answer.to_string(),
-            });
-        }
-        created += count("created").unwrap_or(0);
-        // About ten lines for any size.
-        if last / (rows / 10).max(1) != first / (rows / 10).max(1) {
-            say(&format!("loading: {last} of {rows} end users"));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use axum::extract::{Path, State};
     use axum::http::{HeaderMap, StatusCode};
@@ -405,7 +295,7 @@ mod tests {
         let credentials = Credentials::Client("id".into(), "secret".into());
         let beside = Some("printf 'SQL\\tupdates\\t1\\n'".into());
         let truth = Truth::new(settings.end_users, Vec::new());
-        Bench::prepare(None, None, (&authority, &credentials), settings, truth, beside).await
+        Bench::prepare(None, None, (&authority, credentials), settings, truth, beside).await
     }
 
     #[tokio::test]
