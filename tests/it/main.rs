@@ -14,11 +14,8 @@ mod support;
 mod api;
 mod browser;
 mod cli;
-<<<<<<< HEAD
-mod dataset;
-=======
 mod cli_reading;
->>>>>>> main
+mod dataset;
 mod first_run;
 mod mail;
 mod matrix;

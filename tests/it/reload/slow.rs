@@ -36,7 +36,7 @@ fn while_a_slow_script_is_computed_the_other_segments_answer_rightly() {
 
     system.write(&[("segments/slow.rhai", &segment(SLOW))]);
     let is_computing = || system.report()["computing"].is_object();
-    eventually("the script is computed", || if is_computing() { Ok(()) } else { Err("not yet") });
+    eventually("the script is computed", || if is_computing() { Ok(()) } else { Err("not yet".to_owned()) });
     system.update("crm", &json!([{ "Email": "u5", "Seats": 5000 }])).counts();
     let (mut answered, since) = (0, Instant::now());
     loop {
