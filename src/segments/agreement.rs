@@ -44,7 +44,12 @@ struct Tally {
 /// Holds a rule's two ways, or its guard, against each other.
 fn compare<'a>(rule: &str, end_users: impl Iterator<Item = &'a EndUser>, seed: u64, tally: &mut Tally) {
     let today = Date::from_days(TODAY).unwrap();
-    let segment = compile("rule", rule).unwrap_or_else(|errors| panic!("seed {seed}, refused: {errors}\n{rule}"));
+    let segment = match compile("rule", rule) {
+        Ok(segment) => segment,
+        // Whether a made-up rule asks for this is not worth working out when it is made.
+        Err(errors) if errors.contains("that a method is at work on") => return,
+        Err(errors) => panic!("seed {seed}, refused: {errors}\n{rule}"),
+    };
     let set = SegmentSet::new(vec![segment, compile("base", "crm.Seats > 2").unwrap()]).unwrap();
     let place = |id: &str| set.place(&SegmentId::new(id).unwrap()).unwrap();
     let slotted =
