@@ -130,7 +130,10 @@ fn a_provider_that_calls_itself_otherwise_is_none() {
         .env("ROLLCALL_SERVER__LISTEN", &here)
         .start();
     assert_eq!(server.visitor().get("/sso/login").header("location"), "/login?notice=sso");
-    assert!(server.log().contains("set sso.issuer to exactly that"), "{}", server.log());
+    crate::support::eventually("the log says how to mend it", || {
+        let log = server.log();
+        if log.contains("set sso.issuer to exactly that") { Ok(()) } else { Err(log) }
+    });
 }
 
 #[test]
