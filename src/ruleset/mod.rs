@@ -26,7 +26,7 @@ mod fixtures;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use check::{Checked, check};
+pub use check::{Checked, SegmentMode, check};
 pub use integration::{FieldPath, FieldPathError, Integration, IntegrationKind, Property};
 pub use path::{RulePath, RulePathError};
 pub use rule_set::RuleSet;
