@@ -1,7 +1,7 @@
 //! `rollcall check`: judges the rule files without a server.
 //!
-//! Owns the three forms in which findings are shown. Errors and warnings for people go to stderr and the summary to
-//! stdout; `json` and `github` go to stdout whole.
+//! Owns the three forms in which findings are shown, and how each segment runs. Errors and warnings for people go to
+//! stderr and the summary to stdout; `json` and `github` go to stdout whole.
 //!
 //! The JSON is stable; `file` is relative to `rules`, lines and columns count from 1, line 0 means the whole file:
 //!
@@ -9,8 +9,13 @@
 //! {"rules": "rules", "errors": 1, "warnings": 0, "systems": [
 //!   {"system": "default", "integrations": 2, "segments": 5, "attributes_used": 12, "cap": 100,
 //!    "errors": [{"file": "default/segments/premium.rhai", "line": 3, "column": 5, "message": "…", "hint": null}],
-//!    "warnings": []}]}
+//!    "warnings": [],
+//!    "modes": [{"segment": "premium", "file": "default/segments/premium.rhai", "mode": "script", "guarded": true,
+//!               "why": "a loop", "line": 4, "column": 1}]}]}
 //! ```
+//!
+//! `modes` is empty for a system with errors; `mode` is `index` or `script`, and `why` and its place are those of a
+//! script. A `guarded` script runs only for end users who meet a condition.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -23,7 +28,7 @@ use serde_json::json;
 
 use crate::config::Flags;
 use crate::model::ATTRIBUTE_CAP;
-use crate::ruleset::{self, Checked, FileError, RulesOptions};
+use crate::ruleset::{self, Checked, FileError, RulesOptions, SegmentMode};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -51,7 +56,10 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode>
     let config = super::load_config(config, Flags::default())?;
     let root = args.rules.unwrap_or(config.rules.path);
     if !root.is_dir() {
-        bail!("there is no folder `{}`: name the folder that holds a folder for each system", root.display());
+        bail!("there is no folder `{}`: {}", root.display(), named_instead(&root));
+    }
+    if is_system(&root) {
+        bail!("`{}` is the folder of one system: {}", root.display(), named_instead(&root));
     }
     let options = RulesOptions { watch: false, read_only: config.rules.read_only, script_us: config.limits.script_us };
     let checked = ruleset::check(&root, &options);
@@ -61,12 +69,35 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode>
     match if args.json { Format::Json } else { args.format } {
         Format::Human => {
             io::stderr().write_all(findings(&root, &checked).as_bytes())?;
-            super::print(&summary(&checked, io::stdout().is_terminal()))?;
+            super::print(&summary(&root, &checked, io::stdout().is_terminal()))?;
         }
         Format::Json => super::print(&format!("{:#}\n", document(&root, &checked)))?,
         Format::Github => super::print(&annotations(&root, &checked))?,
     }
     Ok(if errors(&checked) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether a folder is that of one system, and not one that holds systems (which may be called `segments`).
+fn is_system(folder: &Path) -> bool {
+    let holds = |name: &str, extension: &str| {
+        let entries = folder.join(name).read_dir().into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.path())
+            .any(|path| path.extension().is_some_and(|found| found == extension) && !path.ends_with("system.toml"))
+    };
+    folder.join("system.toml").is_file() || holds("integrations", "toml") || holds("segments", "rhai")
+}
+
+/// What to name instead of a folder that holds no systems.
+fn named_instead(root: &Path) -> String {
+    let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let systems = parent.and_then(|parent| parent.read_dir().ok()).into_iter().flatten().flatten();
+    match parent {
+        Some(parent) if systems.into_iter().any(|entry| is_system(&entry.path())) => {
+            format!("name the folder that holds it and the others, `rollcall check {}`", parent.display())
+        }
+        _ => "name the folder that holds a folder for each system".to_owned(),
+    }
 }
 
 fn errors(checked: &[Checked]) -> usize {
@@ -97,10 +128,10 @@ fn findings(root: &Path, checked: &[Checked]) -> String {
     text
 }
 
-/// One line a system: as a table on a terminal, else in words.
-fn summary(checked: &[Checked], terminal: bool) -> String {
+/// One line a system, as a table on a terminal, else in words; and how the segments run.
+fn summary(root: &Path, checked: &[Checked], terminal: bool) -> String {
     if !terminal {
-        return checked.iter().map(in_words).collect();
+        return checked.iter().flat_map(|system| [in_words(system), modes(root, system)]).collect();
     }
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -114,7 +145,36 @@ fn summary(checked: &[Checked], terminal: bool) -> String {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    format!("{}\n", table.trim_fmt())
+    let modes: String = checked
+        .iter()
+        .filter(|system| !system.modes.is_empty())
+        .map(|system| format!("\n{}\n{}", system.system, modes(root, system)))
+        .collect();
+    format!("{}\n{modes}", table.trim_fmt())
+}
+
+/// How the segments of a system run: those of the index together, each script with what makes it one.
+fn modes(root: &Path, system: &Checked) -> String {
+    let of_index: Vec<&str> =
+        system.modes.iter().filter(|mode| mode.why.is_none()).map(|mode| mode.segment.as_str()).collect();
+    let mut text = String::new();
+    if !of_index.is_empty() {
+        let _ = writeln!(text, "  index           {}", of_index.join(", "));
+    }
+    for mode in system.modes.iter().filter(|mode| mode.why.is_some()) {
+        let (runs, file) = (way(mode), root.join(&mode.file));
+        let (why, line, column) = (mode.why.as_deref().unwrap_or_default(), mode.line.max(1), mode.column.max(1));
+        let _ = writeln!(text, "  {runs:<15} {}: {why} ({}:{line}:{column})", mode.segment, file.display());
+    }
+    text
+}
+
+fn way(mode: &SegmentMode) -> &'static str {
+    match (&mode.why, mode.guarded) {
+        (None, _) => "index",
+        (Some(_), true) => "index + script",
+        (Some(_), false) => "script",
+    }
 }
 
 fn in_words(system: &Checked) -> String {
@@ -146,6 +206,7 @@ fn document(root: &Path, checked: &[Checked]) -> serde_json::Value {
                 "cap": ATTRIBUTE_CAP,
                 "errors": c.errors,
                 "warnings": c.warnings,
+                "modes": c.modes,
             })
         })
         .collect();
@@ -174,8 +235,17 @@ fn annotations(root: &Path, checked: &[Checked]) -> String {
     for system in checked {
         system.errors.iter().for_each(|e| add(e, "error"));
         system.warnings.iter().for_each(|w| add(w, "warning"));
+        system.modes.iter().filter_map(notice).for_each(|n| add(&n, "notice"));
     }
     text
+}
+
+/// What is said beside a rule that runs as a script.
+fn notice(mode: &SegmentMode) -> Option<FileError> {
+    let why = mode.why.as_ref()?;
+    let whom = if mode.guarded { "for the end users whom its conditions leave" } else { "for every end user" };
+    let message = format!("`{}` runs as a script {whom}: {why}", mode.segment);
+    Some(FileError { file: mode.file.clone(), line: mode.line, column: mode.column, message, hint: None })
 }
 
 fn escaped(text: &str) -> String {
@@ -208,7 +278,20 @@ mod tests {
                 found("default/odd,name:x", 0, 0, "misplaced", None),
             ],
             warnings: vec![found("default", 0, 0, "85 of 100 attributes", None)],
+            modes: vec![mode("a", None, false), mode("b", Some("a loop"), true), mode("c", Some("a `try`"), false)],
         }]
+    }
+
+    fn mode(segment: &str, why: Option<&str>, guarded: bool) -> SegmentMode {
+        SegmentMode {
+            segment: segment.to_owned(),
+            file: format!("default/segments/{segment}.rhai"),
+            mode: if why.is_some() { "script" } else { "index" },
+            guarded,
+            why: why.map(str::to_owned),
+            line: if why.is_some() { 4 } else { 0 },
+            column: if why.is_some() { 1 } else { 0 },
+        }
     }
 
     #[test]
@@ -227,7 +310,10 @@ mod tests {
             annotations(Path::new("r"), &checked()),
             "::error file=r/default/segments/a.rhai,line=3,col=5::100%25 wrong%0Amend%0Ait\n\
              ::error file=r/default/odd%2Cname%3Ax::misplaced\n\
-             ::warning file=r/default::85 of 100 attributes\n"
+             ::warning file=r/default::85 of 100 attributes\n\
+             ::notice file=r/default/segments/b.rhai,line=4,col=1::`b` runs as a script for the end users whom its \
+             conditions leave: a loop\n\
+             ::notice file=r/default/segments/c.rhai,line=4,col=1::`c` runs as a script for every end user: a `try`\n"
         );
     }
 
@@ -241,13 +327,21 @@ mod tests {
             system["errors"][1],
             json!({"file": "default/odd,name:x", "line": 0, "column": 0, "message": "misplaced", "hint": null})
         );
+        let of_index = json!({"segment": "a", "file": "default/segments/a.rhai", "mode": "index", "guarded": false,
+            "why": null, "line": 0, "column": 0});
+        assert_eq!(system["modes"][0], of_index);
+        assert_eq!((&system["modes"][1]["mode"], &system["modes"][1]["why"]), (&json!("script"), &json!("a loop")));
     }
 
     #[test]
-    fn summary_tells_attributes_used() {
-        let words = summary(&checked(), false);
-        assert_eq!(words, "default: 1 integration, 5 segments, 85 of 100 attributes used; 2 errors, 1 warning\n");
-        let table = summary(&checked(), true);
-        assert!(table.contains("85 of 100") && table.contains("Attributes"), "{table}");
+    fn summary_tells_attributes_used_and_how_segments_run() {
+        let words = summary(Path::new("r"), &checked(), false);
+        let modes = "  index           a\n  \
+                     index + script  b: a loop (r/default/segments/b.rhai:4:1)\n  \
+                     script          c: a `try` (r/default/segments/c.rhai:4:1)\n";
+        let line = "default: 1 integration, 5 segments, 85 of 100 attributes used; 2 errors, 1 warning\n";
+        assert_eq!(words, format!("{line}{modes}"));
+        let table = summary(Path::new("r"), &checked(), true);
+        assert!(table.contains("85 of 100") && table.contains("Attributes") && table.ends_with(modes), "{table}");
     }
 }

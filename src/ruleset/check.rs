@@ -7,8 +7,9 @@ use std::path::Path;
 use super::files::{Folder, read_tree, settled};
 use super::load::{load, revision};
 use super::service::no_system;
-use super::{FileError, Files, RulesOptions};
+use super::{FileError, Files, RulePath, RuleSet, RulesOptions};
 use crate::model::Timestamp;
+use crate::segments::Segment;
 
 /// What `rollcall check` says of one entry of the rules folder.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -25,12 +26,55 @@ pub struct Checked {
     pub errors: Vec<FileError>,
     /// What is allowed but worth a look.
     pub warnings: Vec<FileError>,
+    /// How each segment runs, in alphabetical order; empty when anything is wrong.
+    pub modes: Vec<SegmentMode>,
+}
+
+/// How a segment's rule runs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct SegmentMode {
+    /// The segment's id.
+    pub segment: String,
+    /// Its file, relative to the rules folder.
+    pub file: String,
+    /// `index`: as a condition; `script`: end user by end user.
+    pub mode: &'static str,
+    /// Whether the script runs only for end users who meet a condition that the rule implies.
+    pub guarded: bool,
+    /// What in the rule is no condition, when it runs as a script.
+    pub why: Option<String>,
+    /// The line of that, from 1; 0 when the whole rule is meant.
+    pub line: usize,
+    /// The column of that, from 1, in characters; 0 when the whole rule is meant.
+    pub column: usize,
+}
+
+impl SegmentMode {
+    fn new(system: &str, segment: &Segment) -> Self {
+        let script = segment.runs_as_script();
+        Self {
+            segment: segment.id.to_string(),
+            file: format!("{system}/{}", RulePath::Segment(segment.id.clone())),
+            mode: if script.is_some() { "script" } else { "index" },
+            guarded: segment.guard().is_some(),
+            why: script.map(|script| script.why.clone()),
+            line: script.map_or(0, |script| script.line),
+            column: script.map_or(0, |script| script.column),
+        }
+    }
+
+    fn all(rules: &RuleSet) -> Vec<Self> {
+        let mut modes: Vec<Self> =
+            rules.segments.iter().map(|segment| Self::new(rules.system.as_str(), segment)).collect();
+        modes.sort_by(|a, b| a.segment.cmp(&b.segment));
+        modes
+    }
 }
 
 impl Checked {
     fn wrong(system: &str, errors: Vec<FileError>) -> Self {
-        let (system, warnings) = (system.to_owned(), Vec::new());
-        Self { system, attributes_used: 0, integrations: 0, segments: 0, errors, warnings }
+        let (system, warnings, modes) = (system.to_owned(), Vec::new(), Vec::new());
+        Self { system, attributes_used: 0, integrations: 0, segments: 0, errors, warnings, modes }
     }
 }
 
@@ -76,6 +120,7 @@ pub fn read_local(root: &Path) -> Result<Vec<LocalSystem>, FileError> {
 fn check_folder(name: &str, folder: Folder) -> Checked {
     let Some(id) = &folder.id else { return Checked::wrong(name, folder.errors) };
     let loaded = load(id, &folder.files, None, Timestamp::default());
+    let modes = loaded.result.as_ref().map(SegmentMode::all).unwrap_or_default();
     let mut errors = loaded.result.err().unwrap_or_default();
     errors.extend(folder.errors);
     errors.sort();
@@ -86,6 +131,7 @@ fn check_folder(name: &str, folder: Folder) -> Checked {
         segments: loaded.segments,
         errors,
         warnings: loaded.warnings,
+        modes,
     }
 }
 

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use crate::model::{SystemId, Timestamp};
 
 pub use change::{Changed, FileChange};
-pub use check::{Checked, LocalSystem, check, read_local};
+pub use check::{Checked, LocalSystem, SegmentMode, check, read_local};
 pub use integration::{FieldPath, FieldPathError, Integration, IntegrationKind, Property};
 pub use path::{RulePath, RulePathError};
 pub use rule_set::RuleSet;

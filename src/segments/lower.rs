@@ -14,6 +14,7 @@ mod calls;
 mod comparison;
 mod expressions;
 mod joined;
+mod loops;
 mod number;
 mod reach;
 mod statements;

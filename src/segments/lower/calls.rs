@@ -138,6 +138,13 @@ impl<'a> Lowering<'a> {
             ("some" | "all", [Symbol::List(items), closure @ Symbol::Function { .. }]) => {
                 lowering.every(items, closure, name == "all", at)
             }
+            ("filter", [Symbol::List(items), closure @ Symbol::Function { .. }]) => {
+                lowering.filtered(items, closure, at)
+            }
+            ("map", [Symbol::List(items), closure @ Symbol::Function { .. }]) => {
+                let items = items.iter().map(|item| lowering.called(closure, item, at)).collect::<Lowered<Vec<_>>>()?;
+                lowering.each(&items, at, &mut |_, items| Ok(Symbol::List(items.to_vec()).into()))
+            }
             ("call", [closure @ Symbol::Function { .. }, argument]) => lowering.called(closure, argument, at),
             ("abs", [Symbol::Number(quantity)]) if !quantity.whole => {
                 let (negative, opposite, same) = absolute(quantity);
@@ -151,17 +158,35 @@ impl<'a> Lowering<'a> {
     fn every(&mut self, items: &[Symbol], closure: &Symbol, all: bool, at: Position) -> Lowered<Value> {
         let mut answer = Value::from(Symbol::constant(all));
         for item in items.iter().rev() {
-            let one = self.called(closure, item, at)?;
-            // What is no boolean counts as a no here.
-            let one = one.mapped(|symbol| match symbol {
-                Symbol::Truth(_) | Symbol::Fails | Symbol::Unknown(_) => symbol,
-                _ => Symbol::constant(false),
-            });
+            let one = self.says_yes(closure, item, at)?;
             let (yes, no) =
                 if all { (answer, Symbol::constant(false).into()) } else { (Symbol::constant(true).into(), answer) };
             answer = self.decided(&one, yes, no, &Symbol::Fails, at)?;
         }
         Ok(answer)
+    }
+
+    /// Those of a list to which a closure says yes.
+    fn filtered(&mut self, items: &[Symbol], closure: &Symbol, at: Position) -> Lowered<Value> {
+        let mut filtered = Value::from(Symbol::List(Vec::new()));
+        for item in items {
+            let with = filtered.clone().mapped(|list| match list {
+                Symbol::List(kept) => Symbol::List(kept.into_iter().chain([item.clone()]).collect()),
+                other => other,
+            });
+            let one = self.says_yes(closure, item, at)?;
+            filtered = self.decided(&one, with, filtered, &Symbol::Fails, at)?;
+        }
+        Ok(filtered)
+    }
+
+    /// What a closure says to an item; what is no boolean counts as a no.
+    fn says_yes(&mut self, closure: &Symbol, item: &Symbol, at: Position) -> Lowered<Value> {
+        let said = self.called(closure, item, at)?;
+        Ok(said.mapped(|symbol| match symbol {
+            Symbol::Truth(_) | Symbol::Fails | Symbol::Unknown(_) => symbol,
+            _ => Symbol::constant(false),
+        }))
     }
 
     fn answer(&mut self, name: &str, symbols: &[Symbol], at: Position) -> Symbol {
@@ -173,6 +198,10 @@ impl<'a> Lowering<'a> {
             }
             ("between", [value, low, high]) => Some(self.answered(comparison::between(value, low, high), at)),
             ("contains", [Symbol::List(items), value]) => Some(self.answered(one_of(items, value), at)),
+            ("contains", [Symbol::Map(entries), value @ (Symbol::Text { .. } | Symbol::Word(_) | Symbol::Unit)]) => {
+                let keys: Vec<Symbol> = entries.iter().map(|(key, _)| Symbol::Word(Arc::clone(key))).collect();
+                Some(self.answered(one_of(&keys, value), at))
+            }
             ("contains", [Symbol::Range { from, to, inclusive }, value @ (Symbol::Number(_) | Symbol::Integer(_))]) => {
                 Some(self.answered(in_range(value, *from, *to, *inclusive), at))
             }

@@ -116,9 +116,14 @@ pub(super) fn returns(statement: &Stmt) -> bool {
     holds(statement, |node| matches!(node, Stmt::Return(_, flags, _) if !flags.contains(ASTFlags::BREAK)))
 }
 
-/// Whether a statement, or one within it, is a `break` or a `continue`.
-pub(super) fn breaks(statement: &Stmt) -> bool {
-    holds(statement, |node| matches!(node, Stmt::BreakLoop(..)))
+/// Whether there is a `break` or a `continue` in a statement that can't be followed: within an expression.
+pub(super) fn breaks_within(statement: &Stmt) -> bool {
+    let mut found = false;
+    statement.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| {
+        found |= matches!(path.last(), Some(ASTNode::Stmt(Stmt::BreakLoop(..)))) && is_within(path);
+        true
+    });
+    found
 }
 
 fn holds(statement: &Stmt, is: impl Fn(&Stmt) -> bool) -> bool {

@@ -2,14 +2,11 @@
 
 use rhai::{ASTFlags, Expr, FlowControl, Position, Stmt};
 
-use super::reach::{assigned, breaks, returns};
+use super::reach::{assigned, returns};
 use super::symbol::{Symbol, Value};
 use super::tree::{Leaf, Tree};
 use super::truth::Truth;
 use super::{Lowered, Lowering, Variable};
-
-/// Most times that the body of a loop is followed.
-const ROUNDS: usize = 100;
 
 /// How statements end: the last of them gives a value, or one leaves the function with it.
 pub(super) type Flow = Tree<End>;
@@ -26,7 +23,7 @@ impl End {
         if symbol == Symbol::Fails { Self::Returns(symbol) } else { Self::Gives(symbol) }
     }
 
-    fn goes_on(&self) -> bool {
+    pub(super) fn goes_on(&self) -> bool {
         matches!(self, Self::Gives(_))
     }
 }
@@ -55,6 +52,11 @@ pub(super) fn value_of(flow: Flow) -> Value {
 
 pub(super) fn gives(value: Value) -> Flow {
     value.mapped(End::gives)
+}
+
+/// The end of statements that give no value.
+pub(super) fn no_value() -> Flow {
+    Tree::Leaf(End::Gives(Symbol::Unit))
 }
 
 /// Nothing, or the failure that a value is.
@@ -94,19 +96,26 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn statements(&mut self, statements: &'a [Stmt]) -> Lowered<Flow> {
-        let mut flow = Flow::Leaf(End::Gives(Symbol::Unit));
-        for statement in statements {
+        let mut flow = no_value();
+        let mut rest = statements;
+        while let Some((statement, others)) = rest.split_first() {
             if flow.count(&End::goes_on) == 0 {
                 break;
             }
+            let at = statement.position();
             let next = self.statement(statement)?;
-            flow = self.then(flow, next, statement.position())?;
+            flow = self.then(flow, next, at)?;
+            rest = others;
+            // After a `break` or a `continue` the rest is for those alone for whom it did not come to that.
+            let Some(left) = self.is_round_left().filter(|_| !rest.is_empty()) else { continue };
+            let next = self.branch(&left, at, |_| Ok(no_value()), |lowering| lowering.statements(rest))?;
+            return self.then(flow, next, at);
         }
         Ok(flow)
     }
 
     /// One flow after another.
-    fn then(&mut self, first: Flow, next: Flow, at: Position) -> Lowered<Flow> {
+    pub(super) fn then(&mut self, first: Flow, next: Flow, at: Position) -> Lowered<Flow> {
         let flow = first.replaced(&mut |end| {
             if end.goes_on() {
                 self.spend(&next, at)?;
@@ -122,7 +131,7 @@ impl<'a> Lowering<'a> {
         let at = statement.position();
         match statement {
             // What a closure captures is shared with it; `reach` knows what that changes.
-            Stmt::Noop(..) | Stmt::Share(..) => Ok(Tree::Leaf(End::Gives(Symbol::Unit))),
+            Stmt::Noop(..) | Stmt::Share(..) => Ok(no_value()),
             Stmt::Expr(expression) => Ok(gives(self.value(expression)?)),
             Stmt::FnCall(call, at) => Ok(gives(self.call(call, *at)?)),
             Stmt::Block(block) => self.block(block.statements()),
@@ -140,9 +149,11 @@ impl<'a> Lowering<'a> {
             }
             Stmt::If(flow, _) => self.choice(flow),
             Stmt::Switch(switch, at) => self.switch(&switch.0, &switch.1, *at),
-            Stmt::For(parts, _) => {
-                self.rounds(statement, &parts.2, parts.0.as_str(), parts.1.as_ref().map(|n| n.as_str()))
-            }
+            Stmt::For(parts, _) => match self.items(parts)? {
+                Some(items) => self.rounds(parts, &items, at),
+                None => Ok(self.passed_over(statement)),
+            },
+            Stmt::BreakLoop(None, flags, _) => Ok(self.leave_round(flags.contains(ASTFlags::BREAK))),
             Stmt::Assignment(assignment) => match &assignment.1.lhs {
                 Expr::Variable(variable, ..) if variable.2.is_empty() => {
                     let operator = assignment.0.get_op_assignment_info().map(|info| info.5);
@@ -155,7 +166,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// A statement that is not followed: what it may change is unknown from here on.
-    fn passed_over(&mut self, statement: &'a Stmt) -> Flow {
+    pub(super) fn passed_over(&mut self, statement: &'a Stmt) -> Flow {
         let unknown = self.unknown(statement.position(), why_not(statement));
         let names = assigned(statement);
         for variable in self.variables.iter_mut().filter(|variable| names.contains(&variable.name)) {
@@ -243,44 +254,6 @@ impl<'a> Lowering<'a> {
         })?;
         self.spend(&tree, at)?;
         Ok(tree)
-    }
-
-    /// A loop over what is known beforehand: its body, once for each.
-    fn rounds(
-        &mut self,
-        statement: &'a Stmt,
-        flow: &'a FlowControl,
-        item: &str,
-        counter: Option<&str>,
-    ) -> Lowered<Flow> {
-        let at = statement.position();
-        let over = self.value(&flow.expr)?;
-        let items: Option<Vec<Symbol>> = match over {
-            Tree::Leaf(Symbol::List(items)) => Some(items),
-            Tree::Leaf(Symbol::Range { from, to, inclusive }) => {
-                let to = if inclusive { to.saturating_add(1) } else { to };
-                (to.saturating_sub(from) <= ROUNDS as i64).then(|| (from..to).map(Symbol::Integer).collect())
-            }
-            _ => None,
-        };
-        let Some(items) = items.filter(|items| items.len() <= ROUNDS && !flow.body.iter().any(breaks)) else {
-            return Ok(self.passed_over(statement));
-        };
-        let mut all = Flow::Leaf(End::Gives(Symbol::Unit));
-        for (number, symbol) in (0..).zip(items) {
-            let outer = self.variables.len();
-            let bound = [(Some(item), symbol), (counter, Symbol::Integer(number))];
-            self.variables.extend(bound.into_iter().filter_map(|(name, symbol)| {
-                Some(Variable { name: name?.to_owned(), value: symbol.into(), constant: false })
-            }));
-            let round = self.block(flow.body.statements())?;
-            self.variables.truncate(outer);
-            all = self.then(all, round, at)?;
-            if all.count(&End::goes_on) == 0 {
-                return Ok(all);
-            }
-        }
-        self.then(all, Tree::Leaf(End::Gives(Symbol::Unit)), at)
     }
 }
 
