@@ -5,9 +5,11 @@
 //!
 //! Invariants: of any number who redeem a token at once exactly one wins; a refused password leaves the token as it was.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use subtle::ConstantTimeEq as _;
 
 use super::Accounts;
@@ -18,7 +20,7 @@ use super::passwords::{DeskBusy, PasswordError, PasswordHash, check_own_names};
 use super::secret::{NoRandomness, Secret};
 use super::sessions::Visitor;
 use super::sign_in::nobodys_change;
-use super::throttle::Throttled;
+use super::throttle::{Attempt, Throttled};
 use super::users::{LoginMethod, OneTimeToken, UserRecord, UserStatus};
 use crate::engine::WriteError;
 use crate::model::Timestamp;
@@ -28,6 +30,8 @@ use crate::store::Table;
 const ACTIVATION_MS: i64 = 7 * 24 * 3_600_000;
 /// How long a reset link works, in milliseconds: an hour.
 const RESET_MS: i64 = 3_600_000;
+/// Used links that are remembered.
+const MAX_USED_LINKS: usize = 256;
 /// Under which all links are counted, as a token that is unknown belongs to no account.
 const ANY_LINK: &str = "";
 
@@ -103,6 +107,24 @@ fn hash_of(key: &ServerKey, kind: LinkKind, token: &str) -> [u8; 32] {
     key.derive(kind.purpose(), &[token])
 }
 
+/// The links that were used last, as their hashes: who opens one again does not guess.
+#[derive(Default)]
+pub(super) struct UsedLinks(Mutex<VecDeque<[u8; 32]>>);
+
+impl UsedLinks {
+    fn add(&self, hash: [u8; 32]) {
+        let mut used = self.0.lock();
+        if used.len() >= MAX_USED_LINKS {
+            used.pop_front();
+        }
+        used.push_back(hash);
+    }
+
+    fn contains(&self, hash: &[u8; 32]) -> bool {
+        self.0.lock().contains(hash)
+    }
+}
+
 /// Why a link does nothing.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LinkError {
@@ -138,12 +160,17 @@ impl Accounts {
     /// # Errors
     /// [`Throttled`] after too many links that did not work.
     pub fn link_works(&self, kind: LinkKind, token: &str, address: IpAddr) -> Result<bool, Throttled> {
-        let attempt = self.door.links.begin(ANY_LINK, address)?;
-        let works = self.link_owner(kind, token).is_some();
-        if works {
-            attempt.forgive();
+        Ok(self.find_link(kind, token, address)?.is_some())
+    }
+
+    /// The account that a link belongs to. A link that does not work counts as a guess, unless it did work a while ago.
+    fn find_link(&self, kind: LinkKind, token: &str, address: IpAddr) -> Result<Option<Arc<UserRecord>>, Throttled> {
+        let attempt = self.door.links.check(ANY_LINK, address)?;
+        let owner = self.link_owner(kind, token);
+        if owner.is_none() && !self.door.used_links.contains(&hash_of(&self.key, kind, token)) {
+            attempt.fail();
         }
-        Ok(works)
+        Ok(owner)
     }
 
     /// Redeems a link: sets the password, which activates an invited account, and ends every session of the account.
@@ -157,24 +184,7 @@ impl Accounts {
         password: Secret,
         visitor: Visitor,
     ) -> Result<(), LinkError> {
-        let attempt = self.door.links.begin(ANY_LINK, visitor.address)?;
-        let redeemed = self.redeem_now(kind, token, password, visitor).await;
-        match &redeemed {
-            Ok(()) => attempt.succeed(),
-            Err(LinkError::Ended) => {}
-            Err(_) => attempt.forgive(),
-        }
-        redeemed
-    }
-
-    async fn redeem_now(
-        self: &Arc<Self>,
-        kind: LinkKind,
-        token: &Secret,
-        password: Secret,
-        visitor: Visitor,
-    ) -> Result<(), LinkError> {
-        let owner = self.link_owner(kind, token.reveal()).ok_or(LinkError::Ended)?;
+        let owner = self.find_link(kind, token.reveal(), visitor.address)?.ok_or(LinkError::Ended)?;
         check_own_names(&password, &[&owner.username, &owner.email])?;
         // Who waits for the desk behind the one who redeems it finds the link used, and is spared the hashing.
         let (accounts, wanted) = (Arc::clone(self), token.clone());
@@ -210,6 +220,7 @@ impl Accounts {
             let what = if kind == LinkKind::Activation { Happening::Activated } else { Happening::PasswordReset };
             Ok(vec![self.happened(what, Some(username), visitor)?])
         })?;
+        self.door.used_links.add(*hash);
         changed.map(|_| ()).ok_or(LinkError::Ended)
     }
 
@@ -221,8 +232,8 @@ impl Accounts {
     pub async fn forgot_password(self: &Arc<Self>, name: &str, visitor: Visitor) -> Result<(), WriteError> {
         let user = self.find_user(name);
         let account = user.as_ref().map_or(name, |user| user.username.as_str());
-        // Every mail counts, so an attempt is never forgiven.
-        let within_bounds = self.door.letters.begin(account, visitor.address).is_ok();
+        // Every mail counts.
+        let within_bounds = self.door.letters.check(account, visitor.address).map(Attempt::fail).is_ok();
         let user = user.filter(|user| within_bounds && LinkKind::Reset.fits(user) && user.may_log_in());
         self.blocking(move |accounts| {
             let username = user.as_ref().map(|user| user.username.as_str());

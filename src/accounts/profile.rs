@@ -113,17 +113,10 @@ impl Accounts {
         visitor: Visitor,
     ) -> Result<NewSession, ProfileError> {
         let user = &signed_in.user;
+        let _turn = self.door.turns.wait(&user.username, visitor.address).await;
         let (attempt, old) = self.prove(user, &proof.password, &visitor).await?;
-        let hashed = match check_own_names(&password, &[&user.username, &user.email]) {
-            Ok(()) => self.door.desk.hash(password, || true).await,
-            Err(error) => Ok(Some(Err(error))),
-        };
-        let new = match hashed {
-            Ok(Some(Ok(new))) => new,
-            Ok(Some(Err(error))) => return Err(forgiven(attempt, error)),
-            Ok(None) => return Err(forgiven(attempt, Gone)),
-            Err(busy) => return Err(forgiven(attempt, busy)),
-        };
+        check_own_names(&password, &[&user.username, &user.email])?;
+        let new = self.door.desk.hash(password, || true).await?.ok_or(ProfileError::Gone)??;
         let username = user.username.clone();
         let changed = self
             .blocking(move |accounts| {
@@ -216,7 +209,7 @@ impl Accounts {
         visitor: Visitor,
     ) -> Result<(), ProfileError> {
         let username = signed_in.user.username.clone();
-        let attempt = self.door.links.begin(&username, visitor.address)?;
+        let attempt = self.door.links.check(&username, visitor.address)?;
         let confirmed = self
             .blocking(move |accounts| {
                 let changed = accounts.change_user::<ProfileError>(&username, |user| {
@@ -280,6 +273,7 @@ impl Accounts {
         visitor: Visitor,
         change: impl FnOnce(&mut UserRecord) -> Result<(), ProfileError> + Send + 'static,
     ) -> Result<(), ProfileError> {
+        let _turn = self.door.turns.wait(&signed_in.user.username, visitor.address).await;
         let (attempt, hash) = self.prove(&signed_in.user, &proof.password, &visitor).await?;
         let username = signed_in.user.username.clone();
         let changed = self
@@ -298,7 +292,8 @@ impl Accounts {
         settle(attempt, changed)
     }
 
-    /// Judges the password that an operator shows again; answers the hash that it matched.
+    /// Judges the password that an operator shows again; answers the hash that it matched. It is the caller's turn, until
+    /// the code is judged too.
     async fn prove(
         &self,
         user: &UserRecord,
@@ -309,11 +304,12 @@ impl Accounts {
             (Some(hash), LoginMethod::Password) => hash.clone(),
             _ => return Err(ProfileError::LogsInBySso),
         };
-        let attempt = self.door.log_ins.begin(&user.username, visitor.address)?;
-        match self.door.desk.verify(password.clone(), Some(hash.clone())).await {
-            Ok(true) => Ok((attempt, hash)),
-            Ok(false) => Err(ProfileError::WrongPassword),
-            Err(busy) => Err(forgiven(attempt, busy)),
+        let attempt = self.door.log_ins.check(&user.username, visitor.address)?;
+        if self.door.desk.verify(password.clone(), Some(hash.clone())).await? {
+            Ok((attempt, hash))
+        } else {
+            attempt.fail();
+            Err(ProfileError::WrongPassword)
         }
     }
 
@@ -326,15 +322,10 @@ impl Accounts {
     }
 }
 
-fn forgiven(attempt: Attempt, error: impl Into<ProfileError>) -> ProfileError {
-    attempt.forgive();
-    error.into()
-}
-
 /// A wrong code is a failure; everything else is none.
 fn settle<T>(attempt: Attempt, done: Result<T, ProfileError>) -> Result<T, ProfileError> {
-    if !matches!(done, Err(ProfileError::CodeWrong)) {
-        attempt.forgive();
+    if matches!(done, Err(ProfileError::CodeWrong)) {
+        attempt.fail();
     }
     done
 }

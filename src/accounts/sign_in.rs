@@ -10,11 +10,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::happenings::Happening;
+use super::one_time::UsedLinks;
 use super::passwords::{DeskBusy, HashingDesk, PasswordHash};
 use super::principal::Principal;
 use super::secret::{NoRandomness, Secret};
 use super::sessions::{NewSession, Session, Sessions, Visitor};
-use super::throttle::{Attempt, Limits, Throttle, Throttled};
+use super::throttle::{Attempt, Limits, Throttle, Throttled, Turns};
 use super::users::{LoginMethod, UserRecord, UserRoles};
 use super::vault::{Change, RecordError, Vault};
 use super::{Accounts, keys::ServerKey};
@@ -43,6 +44,8 @@ pub(super) struct Door {
     pub(super) clients: Throttle,
     pub(super) links: Throttle,
     pub(super) letters: Throttle,
+    pub(super) turns: Turns,
+    pub(super) used_links: UsedLinks,
 }
 
 impl Door {
@@ -55,6 +58,8 @@ impl Door {
             clients: throttle(CLIENTS),
             links: throttle(LINKS),
             letters: throttle(LETTERS),
+            turns: Turns::new(),
+            used_links: UsedLinks::default(),
         })
     }
 }
@@ -122,24 +127,19 @@ impl Accounts {
         let Credentials { name, password, code } = credentials;
         let user = self.find_user(&name);
         let account = user.as_ref().map_or(name.as_str(), |user| user.username.as_str());
-        let attempt = self.door.log_ins.begin(account, visitor.address)?;
+        let _turn = self.door.turns.wait(account, visitor.address).await;
+        let attempt = self.door.log_ins.check(account, visitor.address)?;
         // Only who can log in with a password has one that is compared; for all others it is as if there were none.
         let able = user.as_ref().filter(|user| user.may_log_in() && user.login_method == LoginMethod::Password);
         let hash = able.and_then(|user| user.password.clone());
-        let judged = self.door.desk.verify(password, hash.clone()).await;
-        let right = match judged {
-            Ok(right) => right,
-            Err(busy) => {
-                attempt.forgive();
-                return Err(busy.into());
-            }
-        };
+        let right = self.door.desk.verify(password, hash.clone()).await?;
         match (user, hash) {
             (Some(user), Some(hash)) if right => {
                 self.blocking(move |accounts| accounts.finish_log_in(&user.username, &hash, code, attempt, &visitor))
                     .await
             }
             (user, _) => {
+                attempt.fail();
                 let username = user.map(|user| user.username.clone());
                 self.blocking(move |accounts| accounts.note_failed_log_in(username.as_deref(), &visitor)).await?;
                 Err(SignInError::Refused)
@@ -168,9 +168,12 @@ impl Accounts {
         });
         match &begun {
             Ok(_) => attempt.succeed(),
-            Err(SignInError::Refused) => {}
-            Err(SignInError::CodeWrong) => self.note_failed_log_in(Some(username), visitor)?,
-            Err(_) => attempt.forgive(),
+            Err(SignInError::Refused) => attempt.fail(),
+            Err(SignInError::CodeWrong) => {
+                attempt.fail();
+                self.note_failed_log_in(Some(username), visitor)?;
+            }
+            Err(_) => {}
         }
         begun
     }
@@ -290,12 +293,12 @@ impl Accounts {
         self.vault.write(changes)
     }
 
-    /// Begins an attempt to authenticate a client, from an address. Whoever judges it says so, or it is a failure.
+    /// Whether an attempt to authenticate a client from an address may be judged. Whoever judges it says how it ended.
     ///
     /// # Errors
     /// [`Throttled`] after too many failures: the attempt must not be judged.
-    pub fn begin_client_attempt(&self, client_id: &str, address: IpAddr) -> Result<ClientAttempt, Throttled> {
-        self.door.clients.begin(client_id, address).map(ClientAttempt)
+    pub fn check_client_attempt(&self, client_id: &str, address: IpAddr) -> Result<ClientAttempt, Throttled> {
+        self.door.clients.check(client_id, address).map(ClientAttempt)
     }
 }
 
@@ -310,11 +313,16 @@ fn without_powers(user: &UserRecord) -> UserRecord {
     UserRecord { roles, data_access: Vec::new(), ..user.clone() }
 }
 
-/// An attempt to authenticate a client; a failure unless it is said to have succeeded.
-#[must_use = "an attempt that nobody ends is a failure"]
+/// An attempt to authenticate a client.
+#[must_use = "a failure that nobody tells of does not count"]
 pub struct ClientAttempt(Attempt);
 
 impl ClientAttempt {
+    /// It was the wrong secret, or there is no such client.
+    pub fn fail(self) {
+        self.0.fail();
+    }
+
     /// The client showed its secret.
     pub fn succeed(self) {
         self.0.succeed();

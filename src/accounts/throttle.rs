@@ -1,14 +1,14 @@
 //! Guessing made slow: failures are counted per account and address, and per address.
 //!
-//! Knows nothing of what is guessed. An attempt takes its place among the failures *before* it is judged and gives it back
-//! when it was none, so that a hundred guesses at once are no more than a hundred in a row. A throttled attempt is not
-//! judged at all and does not count.
+//! Knows nothing of what is guessed. A throttled attempt is not judged at all and does not count. Attempts at one account
+//! from one address take turns ([`Turns`]) where judging takes long, so that a hundred guesses at once are no more than a
+//! hundred in a row, and eight right log-ins at once are eight log-ins.
 //!
 //! Invariants: other addresses stay open, whatever one address does; memory is bounded: when a table is full, what failed
 //! longest ago is forgotten first.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ use crate::model::Timestamp;
 
 /// How long a failure counts, in milliseconds.
 const WINDOW_MS: i64 = 5 * 60 * 1000;
+/// Attempts that can have their turn at the same time.
+const TURNS: usize = 128;
 /// Most entries of each of the two tables.
 const MAX_ENTRIES: usize = 20_000;
 /// Most bytes of an account's name that are kept: longer ones are no account's.
@@ -57,12 +59,31 @@ struct Tables {
     addresses: HashMap<IpAddr, Failures>,
 }
 
-/// An attempt under way. It counts as a failure unless [`Attempt::forgive`] or [`Attempt::succeed`] is called.
-#[must_use = "an attempt that nobody forgives is a failure"]
+/// An attempt under way, that may be judged. Whoever judges it says how it ended; said nothing, it was neither.
+#[must_use = "a failure that nobody tells of does not count"]
 pub(super) struct Attempt {
     tables: Arc<Mutex<Tables>>,
     account: (Box<str>, IpAddr),
     at: Timestamp,
+}
+
+/// Whose turn it is: attempts of one account and address are judged one after the other.
+pub(super) struct Turns {
+    hashing: RandomState,
+    /// Some share one by chance, which costs them nothing but a moment.
+    turns: [tokio::sync::Mutex<()>; TURNS],
+}
+
+impl Turns {
+    pub(super) fn new() -> Self {
+        Self { hashing: RandomState::new(), turns: std::array::from_fn(|_| tokio::sync::Mutex::default()) }
+    }
+
+    /// Waits for one's turn, and has it until the guard is dropped.
+    pub(super) async fn wait(&self, account: &str, address: IpAddr) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let hash = self.hashing.hash_one((name_key(account), network_of(address)));
+        Some(self.turns.get(hash as usize % TURNS)?.lock().await)
+    }
 }
 
 impl Throttle {
@@ -70,8 +91,8 @@ impl Throttle {
         Self { limits, clock, tables: Arc::default() }
     }
 
-    /// Begins an attempt at an account (as it was named, whether there is one or not) from an address.
-    pub(super) fn begin(&self, account: &str, address: IpAddr) -> Result<Attempt, Throttled> {
+    /// Whether an attempt at an account (as it was named, whether there is one or not) from an address may be judged.
+    pub(super) fn check(&self, account: &str, address: IpAddr) -> Result<Attempt, Throttled> {
         let now = self.clock.now();
         let address = network_of(address);
         let key = (name_key(account), address);
@@ -83,25 +104,21 @@ impl Throttle {
             let wait_ms = until.as_millis().saturating_sub(now.as_millis()).max(1);
             return Err(Throttled { retry_after_s: wait_ms.unsigned_abs().div_ceil(1000) });
         }
-        note(accounts, key.clone(), now);
-        note(addresses, address, now);
         Ok(Attempt { tables: Arc::clone(&self.tables), account: key, at: now })
     }
 }
 
 impl Attempt {
-    /// It was no guess: it does not count.
-    pub(super) fn forgive(self) {
+    /// It was a wrong guess.
+    pub(super) fn fail(self) {
         let mut tables = self.tables.lock();
-        take_back(&mut tables.accounts, &self.account, self.at);
-        take_back(&mut tables.addresses, &self.account.1, self.at);
+        note(&mut tables.addresses, self.account.1, self.at);
+        note(&mut tables.accounts, self.account, self.at);
     }
 
-    /// It succeeded: it does not count, and neither do the account's failures before it from this address.
+    /// It succeeded: the account's failures before it from this address do not count any more.
     pub(super) fn succeed(self) {
-        let mut tables = self.tables.lock();
-        tables.accounts.remove(&self.account);
-        take_back(&mut tables.addresses, &self.account.1, self.at);
+        self.tables.lock().accounts.remove(&self.account);
     }
 }
 
@@ -139,16 +156,6 @@ fn make_room<K: Hash + Eq>(table: &mut HashMap<K, Failures>, now: Timestamp) {
     table.retain(|_, failures| failures.last().is_some_and(|at| *at > median));
 }
 
-fn take_back<K: Hash + Eq>(table: &mut HashMap<K, Failures>, key: &K, at: Timestamp) {
-    let Some(failures) = table.get_mut(key) else { return };
-    if let Some(place) = failures.iter().rposition(|failure| *failure == at) {
-        failures.remove(place);
-    }
-    if failures.is_empty() {
-        table.remove(key);
-    }
-}
-
 /// Names that differ in case alone are one account here.
 fn name_key(account: &str) -> Box<str> {
     account.to_lowercase().chars().take(MAX_NAME).collect::<String>().into_boxed_str()
@@ -183,7 +190,7 @@ mod tests {
             self.clock.set(Timestamp::from_millis(START + seconds * 1000));
         }
         fn fail(&self, account: &str, address: &str) -> bool {
-            self.throttle.begin(account, address.parse().unwrap()).is_ok()
+            self.throttle.check(account, address.parse().unwrap()).map(Attempt::fail).is_ok()
         }
     }
 
@@ -203,7 +210,7 @@ mod tests {
         let judged = (0..35).filter(|n| house.fail(&format!("user{n}"), "10.0.0.1")).count();
         assert_eq!(judged, 29);
         assert!(house.fail("user1", "10.0.0.2"));
-        assert_eq!(house.throttle.begin("new", "10.0.0.1".parse().unwrap()).err().unwrap().retry_after_s, 300);
+        assert_eq!(house.throttle.check("new", "10.0.0.1".parse().unwrap()).err().unwrap().retry_after_s, 300);
     }
 
     #[test]
@@ -215,7 +222,7 @@ mod tests {
         }
         house.after(299);
         assert_eq!(
-            house.throttle.begin("ann", "10.0.0.1".parse().unwrap()).err(),
+            house.throttle.check("ann", "10.0.0.1".parse().unwrap()).err(),
             Some(Throttled { retry_after_s: 1 })
         );
         house.after(300);
@@ -228,30 +235,36 @@ mod tests {
     #[test]
     fn what_is_no_failure_does_not_count() {
         let house = House::new();
-        let begin = || house.throttle.begin("ann", "10.0.0.1".parse().unwrap());
+        let check = || house.throttle.check("ann", "10.0.0.1".parse().unwrap());
         for _ in 0..100 {
-            begin().unwrap().forgive();
+            drop(check().unwrap());
         }
         for _ in 0..5 {
-            let _ = begin().unwrap();
+            check().unwrap().fail();
         }
-        assert!(begin().is_err());
+        assert!(check().is_err());
         house.after(300);
         for _ in 0..4 {
-            let _ = begin().unwrap();
+            check().unwrap().fail();
         }
-        begin().unwrap().succeed();
+        check().unwrap().succeed();
         for _ in 0..5 {
-            let _ = begin().unwrap();
+            check().unwrap().fail();
         }
-        assert!(begin().is_err(), "a success begins a new count");
+        assert!(check().is_err(), "a success begins a new count");
     }
 
-    #[test]
-    fn attempts_at_the_same_time_count_before_they_are_judged() {
-        let house = House::new();
-        let attempts: Vec<_> = (0..10).map(|_| house.throttle.begin("ann", "10.0.0.1".parse().unwrap())).collect();
-        assert_eq!(attempts.iter().filter(|attempt| attempt.is_ok()).count(), 5);
+    #[tokio::test]
+    async fn attempts_at_one_account_take_turns() {
+        let turns = Arc::new(Turns::new());
+        let address = "10.0.0.1".parse().unwrap();
+        let turn = turns.wait("ann", address).await;
+        let other = Arc::clone(&turns);
+        let waiting = tokio::spawn(async move { other.wait("ANN", address).await.is_some() });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(turn);
+        assert!(waiting.await.unwrap());
     }
 
     #[test]
@@ -270,7 +283,7 @@ mod tests {
         for n in 0..(2 * MAX_ENTRIES as u32) {
             house.after(i64::from(n) / 1000);
             let address = IpAddr::from(n.to_be_bytes());
-            let _ = house.throttle.begin("ann", address);
+            house.throttle.check("ann", address).unwrap().fail();
         }
         let tables = house.throttle.tables.lock();
         assert!(tables.accounts.len() <= MAX_ENTRIES && tables.addresses.len() <= MAX_ENTRIES);

@@ -219,7 +219,7 @@ impl ClientRequest {
         scope: Option<&str>,
         lifetime_s: u64,
     ) -> Result<IssuedToken, OAuthProblem> {
-        let attempt = self.begin(accounts, address)?;
+        let attempt = self.check(accounts, address)?;
         let mut refused = TokenError::InvalidClient;
         for (id, secret) in &self.credentials {
             match accounts.issue_token(id, secret, scope, lifetime_s) {
@@ -231,25 +231,28 @@ impl ClientRequest {
                 Err(error) => refused = error,
             }
         }
-        if refused != TokenError::InvalidClient {
-            attempt.succeed();
+        if refused == TokenError::InvalidClient {
+            attempt.fail();
         }
         Err(refused.into())
     }
 
     /// Guesses at a secret are slowed down by the id that comes with them.
-    fn begin(&self, accounts: &Accounts, address: IpAddr) -> Result<ClientAttempt, OAuthProblem> {
+    fn check(&self, accounts: &Accounts, address: IpAddr) -> Result<ClientAttempt, OAuthProblem> {
         let id = self.credentials.first().map_or("", |(id, _)| id.as_str());
-        Ok(accounts.begin_client_attempt(id, address)?)
+        Ok(accounts.check_client_attempt(id, address)?)
     }
 
     /// The client that sent it.
     fn client(&self, accounts: &Accounts, address: IpAddr) -> Result<Arc<Client>, OAuthProblem> {
-        let attempt = self.begin(accounts, address)?;
+        let attempt = self.check(accounts, address)?;
         let good = self.credentials.iter().find_map(|(id, secret)| accounts.authenticate_client(id, secret).ok());
-        let client = good.ok_or(OAuthProblem::InvalidClient)?;
-        attempt.succeed();
-        Ok(client)
+        if good.is_some() {
+            attempt.succeed();
+        } else {
+            attempt.fail();
+        }
+        good.ok_or(OAuthProblem::InvalidClient)
     }
 }
 

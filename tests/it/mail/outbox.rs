@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
-use crate::support::{Ask, Server, operator};
+use crate::support::{Ask, Server, eventually, operator};
 
 #[test]
 fn a_letter_is_a_whole_private_file_in_two_forms() {
@@ -32,8 +32,11 @@ fn a_letter_is_a_whole_private_file_in_two_forms() {
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert!(entry.file_name().to_string_lossy().ends_with(".eml"), "{entry:?}");
     }
-    let metrics = server.anonymous().get("/metrics").body;
-    assert!(metrics.contains("rollcall_mails_sent_total 1"), "{metrics}");
+    // The file is there a moment before its letter is counted.
+    eventually("the mail is counted", || {
+        let metrics = server.anonymous().get("/metrics").body;
+        if metrics.contains("rollcall_mails_sent_total 1") { Ok(()) } else { Err(metrics) }
+    });
 }
 
 #[test]

@@ -155,6 +155,16 @@ fn logging_out_ends_the_session_and_takes_the_cookie_back() {
 }
 
 #[test]
+fn many_may_log_in_at_once_as_one() {
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let log_in = || house().visitor().from("203.0.113.50").log_in("dora", PASSWORD).status;
+        let threads: Vec<_> = (0..20).map(|_| scope.spawn(log_in)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(statuses, [204; 20]);
+}
+
+#[test]
 fn log_ins_and_failures_are_counted() {
     let browser = house().visitor();
     browser.log_in("counted", "wrong-Password!").problem(401);
