@@ -25,6 +25,9 @@ use super::{ColumnNo, Store, StoreError, SystemNo, codec};
 /// Bytes of pieces between two syncs. sled writes a freed segment (512 KiB) again once what replaced it was written,
 /// synced or not; syncing more often than it fills a segment keeps a power cut from taking both.
 const SYNC_EVERY: usize = 256 * 1024;
+/// Bytes of pieces that are written together, about: each batch costs sled two writes and a round of waking its threads,
+/// whatever is in it, but appends wait while it is applied. In tests a few pieces fill it.
+const BATCH_BYTES: usize = if cfg!(test) { 500 } else { 32 * 1024 };
 const MANIFEST: &[u8] = b"manifest";
 
 /// One column of one chunk of one system.
@@ -245,15 +248,31 @@ fn damaged_piece(key: PieceKey, why: &str) -> StoreError {
 pub struct Checkpoint<'a> {
     store: &'a Store,
     shelf: MutexGuard<'a, Shelf>,
+    waiting: Waiting,
     unsynced: usize,
+}
+
+/// Pieces that are not written yet, so that the shelf does not have them.
+#[derive(Default)]
+struct Waiting {
+    batch: Batch,
+    pieces: Vec<(PieceKey, Label)>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn holds(&self, key: PieceKey) -> bool {
+        self.pieces.iter().any(|(waiting, _)| *waiting == key)
+    }
 }
 
 impl<'a> Checkpoint<'a> {
     pub(super) fn new(store: &'a Store, shelf: MutexGuard<'a, Shelf>) -> Self {
-        Self { store, shelf, unsynced: 0 }
+        Self { store, shelf, waiting: Waiting::default(), unsynced: 0 }
     }
 
-    /// Puts a piece in place of the one under that key. What it holds must have been appended before.
+    /// Puts a piece in place of the one under that key, now or together with the next ones. What it holds must have been
+    /// appended before.
     ///
     /// # Errors
     /// As [`Store::append`].
@@ -262,12 +281,14 @@ impl<'a> Checkpoint<'a> {
         let mut bytes = parcel::buffer();
         codec::encode_into(&mut bytes, piece)?;
         let packed = parcel::pack(&key.prefix(), self.shelf.checkpoint + 1, bytes)?;
+        if self.waiting.holds(key) {
+            self.write_waiting()?;
+        }
         let old = self.shelf.pieces.get(&key).map_or(0, |held| held.label.parts);
-        let mut batch = Batch::default();
-        packed.put(&mut batch, &key.prefix(), old);
-        self.store.write("writing a checkpoint", |tables| tables.pieces.apply_batch(batch))?;
-        self.shelf.pieces.insert(key, Held { label: packed.label, listed: true });
-        self.synced_after(packed.size())
+        packed.put(&mut self.waiting.batch, &key.prefix(), old);
+        self.waiting.pieces.push((key, packed.label));
+        self.waiting.bytes += packed.size();
+        if self.waiting.bytes >= BATCH_BYTES { self.write_waiting() } else { Ok(()) }
     }
 
     /// Takes a piece out of the state. It leaves the disk when the checkpoint is finished.
@@ -276,6 +297,9 @@ impl<'a> Checkpoint<'a> {
     /// As [`Store::append`].
     pub fn remove(&mut self, key: PieceKey) -> Result<(), StoreError> {
         self.survey()?;
+        if self.waiting.holds(key) {
+            self.write_waiting()?;
+        }
         if let Some(held) = self.shelf.pieces.get_mut(&key) {
             held.listed = false;
         }
@@ -295,6 +319,7 @@ impl<'a> Checkpoint<'a> {
         if !(first..=last).contains(&stands_for) {
             return Err(StoreError::NotHeld { after: stands_for, first, last });
         }
+        self.write_waiting()?;
         self.store.sync()?;
         let manifest = Manifest {
             checkpoint: self.shelf.checkpoint + 1,
@@ -339,7 +364,14 @@ impl<'a> Checkpoint<'a> {
         if self.shelf.surveyed { Ok(()) } else { self.shelf.read(&self.store.tables.pieces, |_, _| Ok(())) }
     }
 
-    fn synced_after(&mut self, bytes: usize) -> Result<(), StoreError> {
+    /// Writes the pieces that wait, and syncs now and then.
+    fn write_waiting(&mut self) -> Result<(), StoreError> {
+        let Waiting { batch, pieces, bytes } = std::mem::take(&mut self.waiting);
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        self.store.write("writing a checkpoint", |tables| tables.pieces.apply_batch(batch))?;
+        self.shelf.pieces.extend(pieces.into_iter().map(|(key, label)| (key, Held { label, listed: true })));
         self.unsynced += bytes;
         if self.unsynced >= SYNC_EVERY {
             self.unsynced = 0;
