@@ -53,6 +53,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 pub use distribution::{Buckets, TopTexts};
 pub use events::{Event, Following};
@@ -299,6 +300,7 @@ impl Engine {
     }
 
     async fn ask(&self, task: Task) -> Result<Answer, WriteError> {
+        self.0.shared.callers.get_or_init(Handle::current);
         let answer = submit(&self.0.shared, &self.0.queue, task)?;
         answer.await.unwrap_or(Err(WriteError::Stopping))
     }

@@ -5,13 +5,14 @@
 //! state goes back to the published snapshot.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
 use super::adopt::Adoption;
@@ -173,6 +174,8 @@ pub(super) struct Shared {
     pub(super) computing: Mutex<BTreeMap<SystemId, Arc<Progress>>>,
     /// Cells written since the last checkpoint began.
     pub(super) cells_since_checkpoint: AtomicU64,
+    /// The runtime that callers wait in, once there was one.
+    pub(super) callers: OnceLock<Handle>,
     queued_commands: AtomicUsize,
     queued_cells: AtomicUsize,
 }
@@ -185,6 +188,7 @@ impl Shared {
             disk_full: AtomicBool::new(false),
             computing: Mutex::default(),
             cells_since_checkpoint: AtomicU64::new(0),
+            callers: OnceLock::new(),
             queued_commands: AtomicUsize::new(0),
             queued_cells: AtomicUsize::new(0),
         }
@@ -231,6 +235,19 @@ pub(super) fn submit(
         }
     })?;
     Ok(answer)
+}
+
+/// The answers of a commit: given when they are dropped, wherever that is. A runtime that has ended drops what it is
+/// given.
+struct Answers(Vec<(Reply, Result<Answer, WriteError>)>);
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        for (reply, answer) in self.0.drain(..) {
+            // The caller may have gone; what it asked for is done all the same.
+            let _ = reply.send(answer);
+        }
+    }
 }
 
 /// The writer's thread.
@@ -296,14 +313,21 @@ impl Writer {
             self.shared.published.store(Arc::new(self.state.snapshot.clone()));
         }
         if let Err(failure) = self.publish(ops, stamp, cells) {
-            for (reply, answer) in answers {
-                let _ = reply.send(answer.and(Err(failure.clone())));
-            }
-            return;
+            answers
+                .iter_mut()
+                .filter(|(_, answer)| answer.is_ok())
+                .for_each(|(_, answer)| *answer = Err(failure.clone()));
         }
-        for (reply, answer) in answers {
-            // The caller may have gone; what it asked for is done all the same.
-            let _ = reply.send(answer);
+        self.answer(Answers(answers));
+    }
+
+    /// Answers the callers of a commit. A crowd is answered from within its runtime: waking callers one by one from here
+    /// would wake a thread for each, which takes this one's processor, finds one answer and sleeps again.
+    fn answer(&self, answers: Answers) {
+        let has_threads = |runtime: &&Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
+        match self.shared.callers.get().filter(has_threads) {
+            Some(runtime) if answers.0.len() >= CROWD => drop(runtime.spawn(async move { drop(answers) })),
+            _ => drop(answers),
         }
     }
 

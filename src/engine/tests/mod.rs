@@ -56,6 +56,30 @@ fn text(value: &str) -> Value {
 }
 
 #[test]
+fn a_crowd_is_answered_whatever_became_of_its_runtime() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let ids: Vec<String> = (0..300).map(|number| number.to_string()).collect();
+    let calls: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let (engine, call) = (engine.clone(), update("crm", Mode::Merge, &[(id, &[("a", text("x"))])]));
+            runtime.spawn(async move { engine.update(call).await.unwrap().created })
+        })
+        .collect();
+    let created: u64 = calls.into_iter().map(|call| runtime.block_on(call).unwrap()).sum();
+    assert_eq!(created, 300);
+    drop(runtime);
+    std::thread::scope(|scope| {
+        for id in &ids {
+            let record = (Table::Server, id.clone().into_bytes(), Some(Vec::new()));
+            scope.spawn(|| engine.write_records_blocking(vec![record]).unwrap());
+        }
+    });
+}
+
+#[test]
 fn one_record_merges_and_several_replace() {
     let folder = tempfile::tempdir().unwrap();
     let engine = open(folder.path());
