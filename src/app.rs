@@ -117,12 +117,12 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
         Services { config, engine, rules, filters, accounts, clock, calls, imports: Arc::clone(&imports), metrics };
     tracing::info!(address = %address, url = services.config.server.public_url, "listening");
     let state = AppState::new(services);
-    let router = crate::http::router(state.clone());
+    let ways = crate::http::Ways::new(state.clone());
     let stopped = async move {
         stop.asked().await;
         state.stop();
     };
-    let served = crate::http::serve(listener, router, stopped).await;
+    let served = crate::http::serve(listener, ways, stopped).await;
     tokio::task::spawn_blocking(move || imports.stop()).await?;
     Ok(served?)
 }

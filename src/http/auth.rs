@@ -1,7 +1,8 @@
 //! Who asks, and whether they may: the extractors through which alone a handler reaches the services.
 //!
 //! The router's state is a [`Gate`], which gives nothing to anyone but the guards in this file. So a handler without
-//! a guard has no services and can do nothing; to be open to all it must say [`Public`].
+//! a guard has no services and can do nothing; to be open to all it must say [`Public`]. The direct way asks the gate
+//! itself, which knows the same callers and demands the same permissions.
 //!
 //! | guard | lets in |
 //! | --- | --- |
@@ -50,6 +51,19 @@ impl Gate {
     /// Who stands behind a request.
     pub(super) fn visitor(&self, parts: &Parts) -> Visitor {
         visitor(parts, &self.0.config.server.trusted_proxies)
+    }
+
+    /// Who sends a request: 401 for who can't be told.
+    pub(super) fn caller(&self, method: &Method, headers: &HeaderMap) -> Result<(&AppState, Arc<Principal>), Problem> {
+        Ok((&self.0, authenticate(method, headers, &self.0)?))
+    }
+
+    /// The end users of a system whom a caller may see, with its rules as they are for this request: 403 for a caller
+    /// who may not do `P` there, 404 when there is no such system.
+    pub(super) fn reader<P: Demand>(&self, principal: &Principal, id: &str) -> Result<(Reader, Arc<RuleSet>), Problem> {
+        let rules = system_for(principal, id, P::PERMISSIONS, &self.0.rules.live())?;
+        let reader = view(&self.0, &rules.system, &sight(principal, &rules, Permission::EndUsersRead))?;
+        Ok((reader, rules))
     }
 }
 
@@ -138,8 +152,8 @@ impl Caller {
 impl FromRequestParts<Gate> for Caller {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
-        let principal = authenticate(&parts.method, &parts.headers, &gate.0)?;
-        Ok(Self { state: gate.0.clone(), principal })
+        let (state, principal) = gate.caller(&parts.method, &parts.headers)?;
+        Ok(Self { state: state.clone(), principal })
     }
 }
 
@@ -406,8 +420,9 @@ fn is_local(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpAddr]) -> bo
 
 /// The token of `Authorization: Bearer`, if that is what was sent.
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.as_bytes().split_at_checked("Bearer ".len())?;
+    let token = std::str::from_utf8(token).ok()?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim())
 }
 
 /// Who sends the request, and from where; 401 for who can't be told.
@@ -514,6 +529,7 @@ mod tests {
         assert_eq!(bearer_token(&with("authorization", "bearer  abc ")), Some("abc"));
         assert_eq!(bearer_token(&with("authorization", "Basic abc")), None);
         assert_eq!(bearer_token(&with("authorization", "Bearer")), None);
+        assert_eq!(bearer_token(&with("authorization", "Bearerabc")), None);
         assert_eq!(bearer_token(&HeaderMap::new()), None);
     }
 

@@ -1,15 +1,19 @@
-//! Request bodies: their media type, size and pace, and JSON bodies as types.
+//! Bodies: of requests their media type, size and pace, and JSON bodies as types; of answers JSON that is written already.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use axum::BoxError;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::auth::Gate;
+use super::edge::within;
 use super::problem::{Kind, Problem, ProblemPlace};
 
 /// How long a body may take to arrive.
@@ -36,21 +40,32 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
 /// Reads the whole body: 413 over `limit` bytes (at once, when its length is announced), 408 when it takes too long,
 /// 400 when it breaks off.
 pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    read_within(DEADLINE, request, limit).await
+    let (parts, body) = request.into_parts();
+    read_all(&parts.headers, body, limit).await
 }
 
-async fn read_within(deadline: Duration, request: Request, limit: usize) -> Result<Bytes, Problem> {
+/// [`read`] for a request that was taken apart.
+pub(crate) async fn read_all<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Problem>
+where
+    B: hyper::body::Body<Error: Into<BoxError>>,
+{
+    read_within(DEADLINE, headers, body, limit).await
+}
+
+async fn read_within<B>(deadline: Duration, headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Problem>
+where
+    B: hyper::body::Body<Error: Into<BoxError>>,
+{
     let too_large = || Problem::new(Kind::TooLarge, format!("the body is over {limit} bytes, which is the limit here"));
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > limit as u64) {
         return Err(too_large());
     }
-    let collected = Limited::new(request.into_body(), limit).collect();
-    match tokio::time::timeout(deadline, collected).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_broken_off)) => Err(Problem::new(Kind::Malformed, "the body broke off")),
-        Err(_elapsed) => {
+    match within(deadline, pin!(Limited::new(body, limit).collect())).await {
+        Some(Ok(whole)) => Ok(whole.to_bytes()),
+        Some(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Some(Err(_broken_off)) => Err(Problem::new(Kind::Malformed, "the body broke off")),
+        None => {
             let seconds = deadline.as_secs();
             Err(Problem::new(Kind::RequestTimeout, format!("the body was not there within {seconds} seconds")))
         }
@@ -101,6 +116,13 @@ impl<T: DeserializeOwned> FromRequest<Gate> for JsonBody<T> {
     }
 }
 
+/// An answer with a JSON body.
+pub(crate) fn json(body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 /// Parses a JSON body.
 pub(crate) fn from_slice<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
@@ -143,8 +165,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_does_not_come_is_given_up() {
         let silent = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
-        let request = Request::new(Body::from_stream(silent));
-        let refused = read_within(Duration::from_millis(5), request, 5).await.unwrap_err();
+        let silent = Body::from_stream(silent);
+        let refused = read_within(Duration::from_millis(5), &HeaderMap::new(), silent, 5).await.unwrap_err();
         assert_eq!(refused.status(), 408);
     }
 

@@ -6,10 +6,9 @@
 //! follows a panic.
 
 use std::convert::Infallible;
-use std::fmt::Write as _;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll};
@@ -18,6 +17,7 @@ use std::time::{Duration, Instant};
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use metrics::{Counter, Histogram};
 use tower::{Layer, Service};
@@ -59,16 +59,22 @@ impl RequestId {
 
     /// Unique within the process by its count, and among processes by a random start.
     fn fresh() -> Self {
-        static START: LazyLock<u64> = LazyLock::new(|| {
+        static START: LazyLock<String> = LazyLock::new(|| {
             let mut bytes = [0_u8; 8];
             // Without randomness ids are unique within the process still.
             let _ = getrandom::fill(&mut bytes);
-            u64::from_le_bytes(bytes)
+            format!("{:016x}-", u64::from_le_bytes(bytes))
         });
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let mut text = String::with_capacity(32);
-        let _ = write!(text, "{:016x}-{:x}", *START, COUNT.fetch_add(1, Ordering::Relaxed));
-        Self(HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("none")))
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let digits = (u64::BITS - count.leading_zeros()).div_ceil(4).max(1);
+        let mut text = Vec::with_capacity(START.len() + digits as usize);
+        text.extend_from_slice(START.as_bytes());
+        text.extend((0..digits).rev().map(|digit| match (count >> (4 * digit)) as u8 & 15 {
+            digit @ ..10 => b'0' + digit,
+            digit => b'a' + digit - 10,
+        }));
+        Self(HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("none")))
     }
 }
 
@@ -105,37 +111,67 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let started = Instant::now();
-        let id = RequestId::of(request.headers());
-        let method = request.method().clone();
+        let passage = Passage::begin(request.method(), request.headers());
         let route = request.extensions().get::<MatchedPath>().cloned();
-        request.extensions_mut().insert(id.clone());
+        request.extensions_mut().insert(passage.id.clone());
         let meter = Arc::clone(&self.meter);
-        let span_id = id.clone();
         let deadline = deadline(route.as_ref());
-        let answer = AssertUnwindSafe(tokio::time::timeout(deadline, self.inner.call(request))).catch_unwind();
-        let whole = async move {
-            let mut response = match answer.await {
-                Ok(Ok(Ok(response))) => response,
-                Ok(Ok(Err(never))) => match never {},
-                Ok(Err(_elapsed)) => {
-                    Problem::new(Kind::Unavailable, "the server took too long to do this: try again").into_response()
-                }
-                // The panic hook has logged the place; the caller learns nothing of it.
-                Err(_panic) => Problem::internal("a handler panicked").into_response(),
-            };
-            finish(response.headers_mut(), &id);
+        let inner = self.inner.call(request);
+        Box::pin(async move {
             let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-            let status = response.status();
-            Meter::observe(&meter, route, &method, status, started.elapsed());
-            log(&id, route, &method, status, started.elapsed());
-            Ok(response)
+            let handler = pin!(async { inner.await.unwrap_or_else(|never| match never {}) });
+            Ok(passage.within(deadline).through(route, &meter, handler).await)
+        })
+    }
+}
+
+/// One request on its way through the edge.
+pub(super) struct Passage {
+    started: Instant,
+    deadline: Duration,
+    id: RequestId,
+    method: Method,
+}
+
+impl Passage {
+    /// The request has come in.
+    pub(super) fn begin(method: &Method, headers: &HeaderMap) -> Self {
+        let (started, deadline) = (Instant::now(), HANDLER_DEADLINE);
+        Self { started, deadline, id: RequestId::of(headers), method: method.clone() }
+    }
+
+    /// Gives the handler another time.
+    fn within(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The request's id.
+    pub(super) fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// Sees the handler through to its answer, and completes that. `meter` is the route's. The handler comes pinned, so
+    /// that the futures around it, of which every connection holds one, don't each have room for it.
+    pub(super) async fn through(
+        &self,
+        route: &str,
+        meter: &OnceLock<Meter>,
+        handler: Pin<&mut impl Future<Output = Response>>,
+    ) -> Response {
+        let whole = async {
+            let mut response = guarded(self.deadline, handler).await;
+            finish(response.headers_mut(), &self.id);
+            let (status, took) = (response.status(), self.started.elapsed());
+            Meter::observe(meter, route, &self.method, status, took);
+            log(&self.id, route, &self.method, status, took);
+            response
         };
         if tracing::enabled!(Level::DEBUG) {
-            let span = tracing::debug_span!("request", request_id = span_id.as_str());
-            Box::pin(whole.instrument(span))
+            let span = tracing::debug_span!("request", request_id = self.id.as_str());
+            whole.instrument(span).await
         } else {
-            Box::pin(whole)
+            whole.await
         }
     }
 }
@@ -144,6 +180,25 @@ where
 fn deadline(route: Option<&MatchedPath>) -> Duration {
     let unhurried = route.is_some_and(|route| UNHURRIED.contains(&route.as_str()));
     if unhurried { UNHURRIED_DEADLINE } else { HANDLER_DEADLINE }
+}
+
+/// The handler's answer, or what takes its place when it is late or panics.
+async fn guarded(deadline: Duration, handler: Pin<&mut impl Future<Output = Response>>) -> Response {
+    match AssertUnwindSafe(within(deadline, handler)).catch_unwind().await {
+        Ok(Some(response)) => response,
+        Ok(None) => Problem::new(Kind::Unavailable, "the server took too long to do this: try again").into_response(),
+        // The panic hook has logged the place; the caller learns nothing of it.
+        Err(_panic) => Problem::internal("a handler panicked").into_response(),
+    }
+}
+
+/// What comes of a future in that time; `None` if nothing does. Unlike `tokio::time::timeout` alone it makes no timer for
+/// what is done at once.
+pub(super) async fn within<T>(deadline: Duration, mut future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    match poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => tokio::time::timeout(deadline, future).await.ok(),
+    }
 }
 
 /// Completes the answer to what could not be parsed as a request, and so went through no [`Edge`].
@@ -174,7 +229,7 @@ fn log(id: &RequestId, route: &str, method: &Method, status: StatusCode, took: D
 }
 
 /// The metrics of one route and method.
-struct Meter {
+pub(super) struct Meter {
     method: Method,
     /// Answers by the first digit of their status, from 2 on.
     answers: [Counter; 4],
@@ -224,6 +279,8 @@ impl Meter {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn id_of(value: &str) -> String {
@@ -237,6 +294,10 @@ mod tests {
         assert_ne!(id_of("a b"), "a b");
         assert_ne!(id_of("<script>"), "<script>");
         assert_ne!(id_of(&"a".repeat(129)), "a".repeat(129));
-        assert_ne!(RequestId::fresh().as_str(), RequestId::fresh().as_str());
+        let fresh: Vec<RequestId> = (0..300).map(|_| RequestId::fresh()).collect();
+        let (starts, counts): (BTreeSet<_>, BTreeSet<_>) =
+            fresh.iter().filter_map(|id| id.as_str().split_once('-')).unzip();
+        assert_eq!((starts.len(), counts.len()), (1, 300), "{fresh:?}");
+        assert!(counts.iter().all(|count| u64::from_str_radix(count, 16).is_ok()), "{counts:?}");
     }
 }

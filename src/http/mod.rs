@@ -3,6 +3,7 @@
 //! | file | owns |
 //! | --- | --- |
 //! | `router` | the whole route table, and the OpenAPI document that follows from it |
+//! | `direct` | the short way past the router for page loads and updates |
 //! | `server` | connections: accepting, limits, deadlines, the graceful stop |
 //! | `edge` | what every request goes through: id, deadline, panics, headers, metrics, access log |
 //! | `auth` | who asks and whether they may; no handler reaches a service but through it |
@@ -25,6 +26,7 @@ mod body;
 mod console;
 mod cookie;
 mod cors;
+mod direct;
 mod edge;
 mod page;
 mod problem;
@@ -36,6 +38,7 @@ mod state;
 mod turns;
 mod visitor;
 
+pub use direct::Ways;
 pub use router::router;
 pub use server::serve;
 pub use state::{AppState, Services};

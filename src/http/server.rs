@@ -23,7 +23,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::response::Response;
 use http_body_util::BodyExt;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -43,7 +45,7 @@ const MAX_CONNECTIONS: usize = 20_000;
 const SPARE_FILES: usize = 256;
 /// Largest request header in all, in bytes.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
-/// Most lines of a request header.
+/// Most lines of a request header: hyper's own bound. Setting it, even to this, costs every request an allocation.
 const MAX_HEADER_LINES: usize = 100;
 /// How much of a connection is buffered, in bytes.
 const MAX_BUFFER: usize = 64 * 1024;
@@ -78,22 +80,40 @@ impl Default for Timing {
     }
 }
 
-/// Serves the router until `shutdown` completes, then answers what it has taken and returns, within 7 seconds
+/// What answers the requests.
+pub trait Front: Clone + Send + Sync + 'static {
+    /// The answer to a request of that peer's.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Result<Response, Infallible>> + Send;
+}
+
+impl Front for Router {
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        self.clone().call(request).await
+    }
+}
+
+/// Serves until `shutdown` completes, then answers what it has taken and returns, within 7 seconds
 /// whatever clients do.
 ///
 /// # Errors
 /// None at present: errors of single connections end those connections only.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    front: impl Front,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    serve_with(listener, router, Timing::default(), shutdown).await
+    serve_with(listener, front, Timing::default(), shutdown).await
 }
 
 async fn serve_with(
     listener: TcpListener,
-    router: Router,
+    front: impl Front,
     timing: Timing,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -114,7 +134,7 @@ async fn serve_with(
         };
         match accepted {
             Ok((slot, stream, peer)) => {
-                let connection = connection(stream, peer, router.clone(), timing, stopping.clone());
+                let connection = connection(stream, peer, front.clone(), timing, stopping.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(slot);
@@ -143,14 +163,14 @@ async fn serve_with(
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    front: impl Front,
     timing: Timing,
     mut stopping: watch::Receiver<bool>,
 ) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let mut socket = Socket::new(stream, timing.write_stall);
-    let ended = requests(&mut socket, peer, router, timing, &mut stopping).await;
+    let ended = requests(&mut socket, peer, &front, timing, &mut stopping).await;
     if let Some(refusal) = socket.take_refusal() {
         // Whoever sent it may be gone.
         let _ = socket.write_all(&refusal_bytes(refusal).await).await;
@@ -190,17 +210,14 @@ async fn refusal_bytes(refusal: Refusal) -> Vec<u8> {
 async fn requests(
     socket: &mut Socket,
     peer: SocketAddr,
-    router: Router,
+    front: &impl Front,
     timing: Timing,
     stopping: &mut watch::Receiver<bool>,
 ) -> hyper::Result<()> {
     let used = AtomicBool::new(false);
-    let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
+    let service = hyper::service::service_fn(|request| {
         used.store(true, Ordering::Relaxed);
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = router.clone().call(request);
-        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+        front.answer(request, peer)
     });
     // No `pipeline_flush`: with it, what answers a header that can't be parsed is never sent.
     let mut connection = pin!(
@@ -208,7 +225,6 @@ async fn requests(
             .timer(TokioTimer::new())
             .header_read_timeout(timing.header)
             .max_header_size(MAX_HEADER_BYTES)
-            .max_headers(MAX_HEADER_LINES)
             .max_buf_size(MAX_BUFFER)
             .serve_connection(TokioIo::new(socket), service)
     );

@@ -39,7 +39,7 @@ pub(crate) enum Node<'a> {
 pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 /// A text that borrows from the input where it has no escapes.
-struct Text<'a>(Cow<'a, str>);
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -70,12 +70,12 @@ impl<'de> Deserialize<'de> for Members<'de> {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
-                let mut seen = HashSet::new();
+                let mut seen = Seen::default();
                 while let Some(Text(key)) = map.next_key()? {
                     if members.len() == MAX_KEYS {
                         return Err(A::Error::custom(format!("an object has more than {MAX_KEYS} keys")));
                     }
-                    if !seen.insert(key.clone()) {
+                    if !seen.is_first(key.clone(), &members) {
                         let shown: String = key.chars().take(SHOWN_KEY).collect();
                         return Err(A::Error::custom(format!("the key {shown:?} stands twice in one object")));
                     }
@@ -85,6 +85,24 @@ impl<'de> Deserialize<'de> for Members<'de> {
             }
         }
         deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+/// The keys of an object so far, to find one that stands twice.
+#[derive(Default)]
+struct Seen<'a>(HashSet<Cow<'a, str>>);
+
+impl<'a> Seen<'a> {
+    /// Whether the key is not among `members`. While there are few, comparing is quicker than hashing.
+    fn is_first(&mut self, key: Cow<'a, str>, members: &[(Cow<'a, str>, &RawValue)]) -> bool {
+        const FEW: usize = 32;
+        if members.len() < FEW {
+            return members.iter().all(|(known, _)| *known != key);
+        }
+        if self.0.is_empty() {
+            self.0.extend(members.iter().map(|(known, _)| known.clone()));
+        }
+        self.0.insert(key)
     }
 }
 
@@ -117,8 +135,8 @@ impl Place<'_> {
 
 impl<'a> Node<'a> {
     /// Reads a whole value.
-    pub(crate) fn read(raw: &'a RawValue, pointer: &str) -> Result<Self, TreeError> {
-        Self::at_depth(raw, Place::Top(pointer), 0)
+    pub(crate) fn read(raw: &'a RawValue, place: Place<'_>) -> Result<Self, TreeError> {
+        Self::at_depth(raw, place, 0)
     }
 
     fn at_depth(raw: &'a RawValue, place: Place<'_>, depth: usize) -> Result<Self, TreeError> {
@@ -173,14 +191,19 @@ impl<'a> Node<'a> {
     }
 
     /// Finds a dot-separated path: a literal key `"a.b"` before the nested `{"a":{"b":…}}`, the longest literal
-    /// key first, at every level. Gives the value and its pointer.
-    pub(crate) fn find(&self, path: &str, pointer: &str) -> Option<(&Self, String)> {
+    /// key first, at every level. Gives what `take` makes of the value and its place.
+    pub(crate) fn find<T>(
+        &self,
+        path: &str,
+        place: Place<'_>,
+        take: &mut dyn FnMut(&Self, Place<'_>) -> T,
+    ) -> Option<T> {
         if let Some(found) = self.member(path) {
-            return Some((found, join(pointer, path)));
+            return Some(take(found, Place::Key(&place, path)));
         }
         path.rmatch_indices('.').find_map(|(dot, _)| {
             let (head, tail) = (path.get(..dot)?, path.get(dot + 1..)?);
-            self.member(head)?.find(tail, &join(pointer, head))
+            self.member(head)?.find(tail, Place::Key(&place, head), take)
         })
     }
 
@@ -257,15 +280,15 @@ mod tests {
 
     fn read(text: &str) -> Result<(), TreeError> {
         let raw: &RawValue = serde_json::from_str(text).unwrap();
-        Node::read(raw, "/r").map(|_| ())
+        Node::read(raw, Place::Top("/r")).map(|_| ())
     }
 
     #[test]
     fn the_longest_literal_key_wins_at_every_level() {
         let find = |text: &str, path: &str| {
             let raw: &RawValue = serde_json::from_str(text).unwrap();
-            let node = Node::read(raw, "").unwrap();
-            node.find(path, "").map(|(node, pointer)| (format!("{node:?}"), pointer))
+            let node = Node::read(raw, Place::Top("")).unwrap();
+            node.find(path, Place::Top(""), &mut |node, place| (format!("{node:?}"), place.pointer()))
         };
         let found = |node: &str, pointer: &str| Some((format!("Number(\"{node}\")"), pointer.to_owned()));
         assert_eq!(find(r#"{"a.b":1,"a":{"b":2}}"#, "a.b"), found("1", "/a.b"));
@@ -282,6 +305,11 @@ mod tests {
         assert!(read(r#"{"a":1,"\u0061":2}"#).is_err(), "the same key, escaped");
         assert!(read(&format!("{}1{}", "[".repeat(40), "]".repeat(40))).is_err());
         assert!(read(&format!("{}1{}", "[".repeat(20), "]".repeat(20))).is_ok());
+        let many = |last: &str| {
+            let keys: Vec<String> = (0..100).map(|n| format!("\"k{n}\":1,")).collect();
+            read(&format!("{{{}\"{last}\":1}}", keys.concat()))
+        };
+        assert!(many("k").is_ok() && ["k0", "k31", "k32", "k99"].iter().all(|twice| many(twice).is_err()));
         let wide: Vec<String> = (0..=MAX_KEYS).map(|n| format!("\"k{n}\":1")).collect();
         assert!(read(&format!("{{{}}}", wide.join(","))).is_err());
         assert_eq!(read(r#"{"a":["\ud800"]}"#).unwrap_err().pointer, "/r/a/0");
@@ -291,7 +319,7 @@ mod tests {
     fn of_an_array_only_items_with_nulls_are_kept() {
         let read = |text: &str| {
             let raw: &RawValue = serde_json::from_str(text).unwrap();
-            let node = Node::read(raw, "").unwrap();
+            let node = Node::read(raw, Place::Top("")).unwrap();
             let mut nulls = Vec::new();
             let _ = node.nulls(Place::Top(""), &mut |place| {
                 nulls.push(place.pointer());
@@ -303,13 +331,13 @@ mod tests {
         assert_eq!(read(r#"[1,null,[2,[3,null]],{"b":null}]"#).1, ["/1", "/2/1/1", "/3/b"]);
         assert_eq!(read(&format!("[{}]", vec!["null"; 5_000].join(","))).1.len(), MAX_NULL_ITEMS);
         let raw: &RawValue = serde_json::from_str(r#"[1,{"a":[{"b":1,"b":2}]}]"#).unwrap();
-        assert_eq!(Node::read(raw, "/r").unwrap_err().pointer, "/r/1/a/0");
+        assert_eq!(Node::read(raw, Place::Top("/r")).unwrap_err().pointer, "/r/1/a/0");
     }
 
     #[test]
     fn nulls_are_found_at_any_depth() {
         let raw: &RawValue = serde_json::from_str(r#"{"a":null,"b":{"c/d":[1,null]}}"#).unwrap();
-        let node = Node::read(raw, "/data/0").unwrap();
+        let node = Node::read(raw, Place::Top("/data/0")).unwrap();
         let first = |wanted: usize| {
             let mut found = Vec::new();
             let _ = node.nulls(Place::Top("/data/0"), &mut |place| {

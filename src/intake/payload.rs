@@ -3,11 +3,12 @@
 //! Shape mistakes (not JSON, a key twice, not `{"token", "data": [{…}]}`) make the call unreadable. Everything else
 //! is judged against the integration, and every bad place of the whole call is named before anything is stored.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use serde_json::value::RawValue;
 
-use super::json::{Members, Node, Place, TreeError, join};
+use super::json::{Members, Node, Place, Text, TreeError};
 use crate::config::Limits;
 use crate::engine::{Mode, Record, Update};
 use crate::model::{self, EndUserId, Input, IntegrationId, number_text_of_json};
@@ -17,6 +18,11 @@ use crate::ruleset::{Integration, RuleSet};
 const MAX_BAD_PLACES: usize = 1_000;
 /// Bytes of pointers after which an answer names no further bad place: keys are as long as callers please.
 const MAX_POINTER_BYTES: usize = 1 << 20;
+
+/// The body as a place.
+const BODY: Place<'static> = Place::Top("");
+/// The list of records.
+const DATA: Place<'static> = Place::Key(&BODY, "data");
 
 /// One bad place of a call.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -84,7 +90,7 @@ fn no_object(body: &str, error: &serde_json::Error) -> String {
 #[derive(Debug)]
 pub struct Call<'a> {
     /// The integration token, as sent.
-    pub token: String,
+    pub token: Cow<'a, str>,
     records: Vec<&'a RawValue>,
 }
 
@@ -98,11 +104,11 @@ pub fn read_call(body: &[u8]) -> Result<Call<'_>, IntakeError> {
     let Members(members) = serde_json::from_str(text).map_err(|error| shape("", no_object(text, &error)))?;
     let member = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| *value);
     let token = member("token").ok_or_else(|| shape("/token", "`token` is missing: send the integration's token"))?;
-    let token = serde_json::from_str(token.get())
+    let Text(token) = serde_json::from_str(token.get())
         .map_err(|_| shape("/token", "`token` must be a string: the integration's token"))?;
     let data = member("data").ok_or_else(|| shape("/data", "`data` is missing: send a list of records"))?;
     for (key, value) in members.iter().filter(|(key, _)| key != "token" && key != "data") {
-        Node::read(value, &join("", key))?;
+        Node::read(value, Place::Key(&BODY, key))?;
     }
     let records: Vec<&RawValue> =
         serde_json::from_str(data.get()).map_err(|_| shape("/data", "`data` must be a list of records: [{…}, …]"))?;
@@ -171,18 +177,22 @@ impl Call<'_> {
         let mut refusals = Refusals::default();
         let mut records = Vec::with_capacity(self.records.len());
         for (at, raw) in self.records.iter().enumerate() {
-            let pointer = format!("/data/{at}");
-            let node = Node::read(raw, &pointer)?;
-            records.extend(reader.record(&node, &pointer, &mut refusals));
+            let place = Place::Item(&DATA, at);
+            let node = Node::read(raw, place)?;
+            records.extend(reader.record(&node, place, &mut refusals));
         }
         if !refusals.places.is_empty() {
             return Err(IntakeError::Refused(refusals.places));
         }
+        let mode = if self.records.len() == 1 { Mode::Merge } else { Mode::Replace };
         Ok(Update {
             system: rules.system.clone(),
             integration: integration.clone(),
-            mode: if self.records.len() == 1 { Mode::Merge } else { Mode::Replace },
-            declared: declared.properties.iter().map(|property| property.name.clone()).collect(),
+            mode,
+            declared: match mode {
+                Mode::Merge => Vec::new(),
+                Mode::Replace => declared.properties.iter().map(|property| property.name.clone()).collect(),
+            },
             records,
             idempotency: None,
             beside: Vec::new(),
@@ -198,60 +208,60 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn record(&self, node: &Node<'_>, pointer: &str, refusals: &mut Refusals) -> Option<Record> {
+    fn record(&self, node: &Node<'_>, place: Place<'_>, refusals: &mut Refusals) -> Option<Record> {
         let before = refusals.places.len();
-        let _ = node.nulls(Place::Top(pointer), &mut |place| {
+        let _ = node.nulls(place, &mut |place| {
             refusals.add(place.pointer(), "null", "null is not a value: leave the field out instead");
             if refusals.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        let id = self.identifier(node, pointer, refusals);
-        // The identifier is one of the record's fields, if it is there at all.
-        let identified = node.find(self.integration.user_identifier.as_str(), pointer).is_some();
-        if node.fields() <= usize::from(identified) {
-            let detail = "a record needs the user identifier and at least one other field with a value";
-            refusals.add(pointer.to_owned(), "no_other_field", detail);
+        let path = self.integration.user_identifier.as_str();
+        let id = node.find(path, place, &mut |found, place| self.identifier(found, place, refusals));
+        if id.is_none() {
+            let detail = format!("the user identifier `{path}` is missing");
+            refusals.add(Place::Key(&place, path).pointer(), "identifier_missing", detail);
         }
-        let mut sets = Vec::with_capacity(self.integration.properties.len());
+        // The identifier is one of the record's fields, if it is there at all.
+        if node.fields() <= usize::from(id.is_some()) {
+            let detail = "a record needs the user identifier and at least one other field with a value";
+            refusals.add(place.pointer(), "no_other_field", detail);
+        }
+        let mut sets = Vec::with_capacity(node.fields().min(self.integration.properties.len()));
         for property in &self.integration.properties {
-            let Some((found, place)) = node.find(property.field.as_str(), pointer) else { continue };
-            let Some(input) = input_of(found) else { continue };
-            match input.coerce(property.kind, self.limits) {
-                Ok(value) => sets.push((property.name.clone(), value)),
-                Err(error) => refusals.add(place, error.code(), error.to_string()),
-            }
+            node.find(property.field.as_str(), place, &mut |found, place| {
+                let Some(input) = input_of(found) else { return };
+                match input.coerce(property.kind, self.limits) {
+                    Ok(value) => sets.push((property.name.clone(), value)),
+                    Err(error) => refusals.add(place.pointer(), error.code(), error.to_string()),
+                }
+            });
         }
         // Once no more bad places are kept, a record can't be told to be good; the call is refused anyway.
         (refusals.places.len() == before).then_some(())?;
-        Some(Record { id: id?, sets })
+        Some(Record { id: id.flatten()?, sets })
     }
 
-    fn identifier(&self, node: &Node<'_>, pointer: &str, refusals: &mut Refusals) -> Option<EndUserId> {
-        let path = self.integration.user_identifier.as_str();
-        let Some((found, place)) = node.find(path, pointer) else {
-            let detail = format!("the user identifier `{path}` is missing");
-            refusals.add(join(pointer, path), "identifier_missing", detail);
-            return None;
-        };
+    fn identifier(&self, found: &Node<'_>, place: Place<'_>, refusals: &mut Refusals) -> Option<EndUserId> {
         let text = match found {
-            Node::Text(text) => text.clone().into_owned(),
+            Node::Text(text) => Cow::Borrowed(&**text),
             Node::Number(number) => match number_text_of_json(number) {
-                Ok(text) => text,
+                Ok(text) => Cow::Owned(text),
                 Err(error) => {
-                    refusals.add(place, error.code(), error.to_string());
+                    refusals.add(place.pointer(), error.code(), error.to_string());
                     return None;
                 }
             },
             // A null is already named.
             Node::Null => return None,
             Node::Boolean(_) | Node::Array(_) | Node::Object(_) => {
-                refusals.add(place, "identifier_type", "the user identifier must be a string or a number");
+                let detail = "the user identifier must be a string or a number";
+                refusals.add(place.pointer(), "identifier_type", detail);
                 return None;
             }
         };
         match EndUserId::in_case(&text, self.rules.settings.identifier_case) {
             Ok(id) => Some(id),
             Err(error) => {
-                refusals.add(place, "identifier", error.to_string());
+                refusals.add(place.pointer(), "identifier", error.to_string());
                 None
             }
         }

@@ -3,17 +3,19 @@
 //! Shows declared attributes of enabled integrations only; what is hidden stays stored and unseen.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::auth::{At, needs};
+use super::super::body;
 use super::super::problem::Problem;
 use crate::accounts::Act;
-use crate::engine::{EndUser, Members, RecordWrite};
+use crate::engine::{EndUser, Members, Reader, RecordWrite};
 use crate::model::{AttributeId, AttributeName, EndUserId, IntegrationId, Permission, SegmentId, Timestamp};
 use crate::ruleset::RuleSet;
 
@@ -54,6 +56,26 @@ pub(crate) struct PageLoadResponse<'a> {
     /// When this was so.
     #[schema(value_type = String, format = DateTime)]
     evaluated_at: Timestamp,
+}
+
+impl PageLoadResponse<'_> {
+    /// What serde would write. By hand, because this is what the server does most of all.
+    fn to_json(&self) -> io::Result<Vec<u8>> {
+        let mut json = Vec::with_capacity(512);
+        json.extend_from_slice(b"{\"id\":");
+        serde_json::to_writer(&mut json, self.id)?;
+        let known: &[u8] = if self.known { b",\"known\":true" } else { b",\"known\":false" };
+        json.extend_from_slice(known);
+        json.extend_from_slice(b",\"segments\":[");
+        for (at, segment) in self.segments.iter().enumerate() {
+            // Ids have nothing in them that JSON escapes.
+            json.extend_from_slice(if at == 0 { b"\"" } else { b",\"" });
+            json.extend_from_slice(segment.as_str().as_bytes());
+            json.push(b'"');
+        }
+        write!(json, "],\"evaluated_at\":\"{}\"}}", self.evaluated_at)?;
+        Ok(json)
+    }
 }
 
 /// One end user
@@ -119,11 +141,15 @@ fn visible(end_user: &EndUser<'_>, rules: &RuleSet) -> (Attributes, BTreeMap<Int
     security(("oauth2" = ["end_users:read", "segments:read"])),
 )]
 pub(crate) async fn segments(at: At<needs::EndUsersAndSegmentsRead>) -> Result<Response, Problem> {
-    let id = at.end_user()?;
-    let reader = at.reader()?;
+    page_load(&at.reader()?, &at.rules, at.param("id"))
+}
+
+/// Answers a page load, whichever way it came: 422 when `id` is no identifier.
+pub(crate) fn page_load(reader: &Reader, rules: &RuleSet, id: &str) -> Result<Response, Problem> {
+    let id = EndUserId::in_case(id, rules.settings.identifier_case)?;
     let Members { known, segments } = reader.segments_of(&id);
     let answer = PageLoadResponse { id: id.as_str(), known, segments, evaluated_at: reader.now() };
-    Ok(Json(answer).into_response())
+    answer.to_json().map(body::json).map_err(|error| Problem::internal(&error.to_string()))
 }
 
 /// Delete an end user
@@ -198,4 +224,25 @@ fn audited<P>(
 
 fn unknown() -> Problem {
     Problem::not_found("there is no such end user")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_load_is_written_as_serde_writes_it() {
+        let segment = |id: &str| SegmentId::new(id).unwrap();
+        for (id, segments) in [
+            ("ann", vec![]),
+            ("a\"b\\c/ü\u{2028}😀", vec![segment("a")]),
+            ("7", vec![segment("a"), segment("b_1"), segment("premium")]),
+        ] {
+            for known in [false, true] {
+                let evaluated_at = Timestamp::from_millis(1_559_687_258_417);
+                let answer = PageLoadResponse { id, known, segments: segments.clone(), evaluated_at };
+                assert_eq!(answer.to_json().unwrap(), serde_json::to_vec(&answer).unwrap());
+            }
+        }
+    }
 }

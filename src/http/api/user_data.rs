@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Json;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName};
+use axum::{BoxError, Json};
 use bytes::Bytes;
+use hyper::body::Body;
 use serde::Serialize;
 use utoipa::ToSchema;
 use xxhash_rust::xxh3::xxh3_64;
@@ -87,9 +88,23 @@ impl From<Outcome> for UpdateResponse {
     security(("oauth2" = ["end_users:write"])),
 )]
 pub(crate) async fn update(caller: Caller, request: Request) -> Result<Json<UpdateResponse>, Problem> {
+    let (parts, body) = request.into_parts();
+    let id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str);
+    receive(&caller.state, &caller.principal, (&parts.headers, id), body).await.map(Json)
+}
+
+/// Receives an update call, whichever way it came: its headers, its request's id and its body.
+pub(crate) async fn receive<B>(
+    state: &AppState,
+    principal: &Arc<Principal>,
+    (headers, request_id): (&HeaderMap, &str),
+    body: B,
+) -> Result<UpdateResponse, Problem>
+where
+    B: Body<Error: Into<BoxError>>,
+{
     let started = Instant::now();
-    let Caller { state, principal } = caller;
-    body::demand_json(request.headers())?;
+    body::demand_json(headers)?;
     if !state.rates().take(&principal.id(), started) {
         let limit = state.config.limits.updates_per_second;
         return Err(Problem::new(
@@ -97,11 +112,10 @@ pub(crate) async fn update(caller: Caller, request: Request) -> Result<Json<Upda
             format!("over {limit} update calls a second: wait and repeat"),
         ));
     }
-    let key = idempotency_key(request.headers())?;
-    let id = request.extensions().get::<RequestId>().cloned();
-    let body = body::read(request, state.config.limits.body_mib << 20).await?;
+    let key = idempotency_key(headers)?;
+    let body = body::read_all(headers, body, state.config.limits.body_mib << 20).await?;
     let call_hash = key.as_ref().map(|_| xxh3_64(&body));
-    let Judged { target, records, update } = judge(&state, &principal, body).await?;
+    let Judged { target, records, update } = judge(state, principal, body).await?;
     let outcome = match update {
         Ok(mut update) => {
             update.idempotency = key.zip(call_hash).map(|(key, call_hash)| {
@@ -122,12 +136,12 @@ pub(crate) async fn update(caller: Caller, request: Request) -> Result<Json<Upda
         status,
         records: Some(records),
         duration_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        request_id: id.as_ref().map_or_else(String::new, |id| id.as_str().to_owned()),
+        request_id: request_id.to_owned(),
         errors: problem.map_or_else(Vec::new, logged_errors),
         errors_total: problem.map_or(0, |problem| problem.errors().len().max(1) as u64),
     };
     state.calls.record(&target.0, &target.1, call);
-    outcome.map(|outcome| Json(outcome.into()))
+    outcome.map(UpdateResponse::from)
 }
 
 /// A call that reached an integration.

@@ -17,3 +17,4 @@ mod systems;
 mod token;
 mod user_data;
 mod users;
+mod ways;
