@@ -11,9 +11,9 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 
+use axum::Router;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
 use hyper::Request;
 use hyper::body::Incoming;
 
@@ -108,9 +108,9 @@ async fn answer_update(
     headers: &HeaderMap,
     id: &RequestId,
     body: Incoming,
-) -> Result<Json<user_data::UpdateResponse>, Problem> {
+) -> Result<user_data::UpdateResponse, Problem> {
     let (state, principal) = gate.caller(&Method::POST, headers)?;
-    user_data::receive(state, &principal, (headers, id.as_str()), body).await.map(Json)
+    user_data::receive(state, &principal, (headers, id.as_str()), body).await
 }
 
 #[cfg(test)]

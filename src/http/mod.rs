@@ -5,6 +5,7 @@
 //! | `router` | the whole route table, and the OpenAPI document that follows from it |
 //! | `direct` | the short way past the router for page loads and updates |
 //! | `server` | connections: accepting, limits, deadlines, the graceful stop |
+//! | `socket`, `timer` | a connection's stream and its timer |
 //! | `edge` | what every request goes through: id, deadline, panics, headers, metrics, access log |
 //! | `auth` | who asks and whether they may; no handler reaches a service but through it |
 //! | `cookie` | how a cookie is set and read |
@@ -35,6 +36,7 @@ pub mod router;
 pub mod server;
 mod socket;
 mod state;
+mod timer;
 mod turns;
 mod visitor;
 

@@ -28,7 +28,7 @@ use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -38,6 +38,7 @@ use tower::Service;
 use super::edge::answer_unparsed;
 use super::problem::{Kind, Problem};
 use super::socket::{Refusal, Socket};
+use super::timer::OneTimer;
 
 /// Most connections at once; further ones wait in the kernel's queue. An idle one costs some 10 KiB.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -222,7 +223,7 @@ async fn requests(
     // No `pipeline_flush`: with it, what answers a header that can't be parsed is never sent.
     let mut connection = pin!(
         http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(OneTimer::new(timing.header))
             .header_read_timeout(timing.header)
             .max_header_size(MAX_HEADER_BYTES)
             .max_buf_size(MAX_BUFFER)

@@ -7,9 +7,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::BoxError;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName};
-use axum::{BoxError, Json};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::body::Body;
 use serde::Serialize;
@@ -62,6 +63,13 @@ pub(crate) struct UpdateResponse {
     unchanged: u64,
 }
 
+impl IntoResponse for UpdateResponse {
+    fn into_response(self) -> Response {
+        // Texts and numbers always serialize.
+        body::json(serde_json::to_vec(&self).unwrap_or_default())
+    }
+}
+
 impl From<Outcome> for UpdateResponse {
     fn from(outcome: Outcome) -> Self {
         let Outcome { received, created, updated, unchanged } = outcome;
@@ -87,10 +95,10 @@ impl From<Outcome> for UpdateResponse {
     ),
     security(("oauth2" = ["end_users:write"])),
 )]
-pub(crate) async fn update(caller: Caller, request: Request) -> Result<Json<UpdateResponse>, Problem> {
+pub(crate) async fn update(caller: Caller, request: Request) -> Result<UpdateResponse, Problem> {
     let (parts, body) = request.into_parts();
     let id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str);
-    receive(&caller.state, &caller.principal, (&parts.headers, id), body).await.map(Json)
+    receive(&caller.state, &caller.principal, (&parts.headers, id), body).await
 }
 
 /// Receives an update call, whichever way it came: its headers, its request's id and its body.
