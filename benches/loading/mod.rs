@@ -44,20 +44,20 @@ pub(crate) fn adopt(engine: &Engine, rules: &Arc<RuleSet>) -> Result<()> {
 /// Stores the end users of these rows.
 pub(crate) fn load(engine: &Engine, rows: Range<u64>) -> Result<()> {
     let names = Column::ALL.map(|column| AttributeName::new(&column.attribute()));
-    let declared: Vec<AttributeName> = names.into_iter().collect::<Result<_, _>>()?;
+    let declared: Arc<[AttributeName]> = names.into_iter().collect::<Result<_, _>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     for first in rows.clone().step_by(CALL as usize) {
         let record = |row| {
             let end_user = EndUser::new(SEED, row);
             let values = Column::ALL.iter().map(|column| end_user.cell(*column).value());
-            let sets = declared.iter().zip(values).filter_map(|(name, value)| Some((name.clone(), value?))).collect();
+            let sets = values.enumerate().filter_map(|(place, value)| Some((place, value?))).collect();
             Ok(Record { id: EndUserId::new(&end_user.id())?, sets })
         };
         let update = Update {
             system: SystemId::new(SYSTEM)?,
             integration: IntegrationId::new(INTEGRATION)?,
             mode: Mode::Replace,
-            declared: declared.clone(),
+            declared: Arc::clone(&declared),
             records: (first..rows.end.min(first + CALL)).map(record).collect::<Result<_>>()?,
             idempotency: None,
             beside: Vec::new(),

@@ -4,13 +4,14 @@
 //! with the first value stored. One attribute has a column for each type that it ever had, so a column never
 //! mixes types, and a type changed back finds its values again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
+use hashbrown::{Equivalent, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::column::Column;
-use crate::model::{AttributeId, AttributeType, IntegrationId};
+use crate::model::{AttributeId, AttributeName, AttributeType, IntegrationId};
 use crate::store::ColumnNo;
 
 /// Column of the identifiers.
@@ -74,16 +75,26 @@ impl Typed {
 #[derive(Debug, Clone)]
 pub(crate) struct Catalogue {
     specs: Vec<Spec>,
-    attributes: HashMap<AttributeId, Typed>,
-    set_at: HashMap<IntegrationId, ColumnNo>,
+    attributes: HashMap<AttributeId, Typed, FixedState>,
+    set_at: HashMap<IntegrationId, ColumnNo, FixedState>,
+}
+
+/// An attribute's id in two parts, to look it up by.
+#[derive(Hash)]
+struct Parts<'a>(&'a IntegrationId, &'a AttributeName);
+
+impl Equivalent<AttributeId> for Parts<'_> {
+    fn equivalent(&self, id: &AttributeId) -> bool {
+        *self.0 == id.integration && *self.1 == id.name
+    }
 }
 
 impl Default for Catalogue {
     fn default() -> Self {
         Self {
             specs: vec![Spec::Ids, Spec::Created, Spec::Updated],
-            attributes: HashMap::new(),
-            set_at: HashMap::new(),
+            attributes: HashMap::default(),
+            set_at: HashMap::default(),
         }
     }
 }
@@ -100,7 +111,12 @@ impl Catalogue {
         self.specs.len() as ColumnNo
     }
     pub(crate) fn typed(&self, attribute: &AttributeId) -> Typed {
-        self.attributes.get(attribute).copied().unwrap_or_default()
+        self.typed_of(&attribute.integration, &attribute.name)
+    }
+    /// The columns of an integration's attribute.
+    pub(crate) fn typed_of(&self, integration: &IntegrationId, name: &AttributeName) -> Typed {
+        // `AttributeId` hashes its parts in this order.
+        self.attributes.get(&Parts(integration, name)).copied().unwrap_or_default()
     }
     pub(crate) fn set_at(&self, integration: &IntegrationId) -> Option<ColumnNo> {
         self.set_at.get(integration).copied()

@@ -104,15 +104,14 @@ impl EventLog {
     pub(crate) fn take(&self, ops: &[Op], at: Timestamp) {
         for op in ops {
             match op {
-                Op::Moves { system, first, id, entered, left, cause } => {
-                    let moves = entered.iter().map(|to| (to, true)).chain(left.iter().map(|from| (from, false)));
-                    let events = moves.zip(*first..).map(|((segment, entered), number)| Event {
-                        number,
-                        at,
-                        id: Arc::clone(id),
-                        segment: Arc::clone(segment),
-                        entered,
-                        cause: Arc::clone(cause),
+                Op::Moves { system, first, segments, moved, cause } => {
+                    let moves = moved.iter().flat_map(|(id, entered, left)| {
+                        let entered = entered.iter().map(move |to| (id, to, true));
+                        entered.chain(left.iter().map(move |from| (id, from, false)))
+                    });
+                    let events = moves.zip(*first..).filter_map(|((id, segment, entered), number)| {
+                        let (id, segment) = (Arc::clone(id), Arc::clone(segments.get(usize::from(*segment))?));
+                        Some(Event { number, at, id, segment, entered, cause: Arc::clone(cause) })
                     });
                     self.of(*system).ring.lock().push(events);
                 }

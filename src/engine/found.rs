@@ -143,13 +143,13 @@ mod tests {
         let name = AttributeName::new("seats").unwrap();
         let record = |n: u32| Record {
             id: EndUserId::new(&format!("u{n}")).unwrap(),
-            sets: vec![(name.clone(), Value::Number(f64::from(n)))],
+            sets: vec![(0, Value::Number(f64::from(n)))],
         };
         let update = Update {
             system: system(),
             integration: "crm".parse().unwrap(),
             mode: Mode::Replace,
-            declared: vec![name.clone()],
+            declared: Arc::from([name.clone()]),
             records: (0..500).map(record).collect(),
             idempotency: None,
             beside: Vec::new(),

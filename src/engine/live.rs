@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::bound::Around;
 use super::catalogue::SharedCatalogue;
 use super::judge::{Judge, Places, Way};
+use super::mask::Mask;
 use super::members::Members;
+use super::parallel::Progress;
 use super::snapshot::{EndUser, SystemData, locate};
 use crate::model::{AttributeId, Date, Timestamp, Value};
 use crate::ruleset::RuleSet;
@@ -112,6 +114,31 @@ impl Live {
             }
         }
         moves
+    }
+
+    /// Judges rows of one chunk whose values have changed, by every segment: what [`Live::judge_row`] does, at once for
+    /// all. Gives, for each place where that changed anything, for whom it did, and for whom of them it holds now.
+    pub(crate) fn judge_chunk(&mut self, data: &SystemData, no: usize, rows: &Mask) -> Vec<(usize, Mask, Mask)> {
+        self.judge = self.judge_for(&data.catalogue);
+        let progress = Progress::default();
+        let mut masks: Vec<Mask> = Vec::with_capacity(self.judge.ways.len());
+        let mut changes = Vec::new();
+        for place in 0..self.judge.ways.len() {
+            let before = self.members.mask(no, place);
+            let mask_of = |place: usize| masks.get(place).copied().unwrap_or(Mask::NONE);
+            let around = Around { today: self.today, members: &mask_of };
+            let now = self.ask(data, no, place, rows, &around, &progress);
+            let mask = before.without(rows).or(&now);
+            let changed = mask.xor(&before);
+            if !changed.is_empty() {
+                changes.push((place, changed, now.and(&changed)));
+            }
+            masks.push(mask);
+        }
+        if !changes.is_empty() {
+            self.members.set_chunk(no, &masks, &changes);
+        }
+        changes
     }
 
     /// Takes a row out of every segment, as its end user is gone.

@@ -83,6 +83,22 @@ impl Members {
         RowMembers { words, bit: at % 64 }
     }
 
+    /// Exchanges the bits of a chunk: by place all of them, and for those that changed who changed and who is in it now.
+    pub(crate) fn set_chunk(&mut self, chunk: usize, masks: &[Mask], changes: &[(usize, Mask, Mask)]) {
+        let segments = self.segments;
+        if self.chunks.len() <= chunk {
+            self.chunks.resize_with(chunk + 1, || Arc::new(ChunkMembers::empty(segments)));
+        }
+        if let Some(bits) = self.chunks.get_mut(chunk) {
+            *bits = Arc::new(ChunkMembers::of(masks));
+        }
+        for (place, changed, now) in changes {
+            if let Some(count) = self.counts.get_mut(*place) {
+                *count = *count + now.count() - changed.without(now).count();
+            }
+        }
+    }
+
     /// Puts a row into the segment at a place, or takes it out; whether that changed anything.
     pub(crate) fn set(&mut self, row: RowNo, place: usize, member: bool) -> bool {
         if self.row(row).contains(place) == member {

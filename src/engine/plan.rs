@@ -3,11 +3,16 @@
 //! Every operation is applied to the state as soon as it is planned, so that a later call of the same commit sees
 //! it. Refuses to know of durability: the writer throws the state away when the commit fails.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::catalogue::Spec;
+use foldhash::fast::RandomState;
+
+use super::catalogue::{Spec, Typed};
+use super::column::ROWS;
 use super::events::EventLog;
+use super::mask::Mask;
+use super::snapshot::locate;
 use super::state::{Moved, Stamp, State, cell_ref, code_of};
 use super::writer::{Mode, Outcome, Record, RecordWrite, Update};
 use crate::model::{AttributeId, AttributeName, AttributeType, EndUserId, IntegrationId, SystemId, Value};
@@ -16,6 +21,10 @@ use crate::store::{Cause, Cell, ColumnNo, Op, RowNo, SystemNo};
 /// Most moves that one commit tells of. A larger change leaves a gap, which followers are told of: they read anew who
 /// is in a segment.
 pub(super) const MAX_TOLD: u64 = 32_768;
+/// Records from which an update's rows are judged together, chunk by chunk, when all are written. Tests are small.
+const MANY: usize = if cfg!(test) { 3 } else { 256 };
+/// Rows of a chunk from which judging them together is cheaper than one by one.
+const DENSE: u64 = if cfg!(test) { 2 } else { 32 };
 
 /// Plans one commit.
 pub(crate) struct Plan<'a> {
@@ -27,10 +36,10 @@ pub(crate) struct Plan<'a> {
     numbers: BTreeMap<SystemNo, (u64, u64)>,
 }
 
-/// Where a write went.
-struct Written<'a> {
-    system: &'a SystemId,
-    integration: &'a IntegrationId,
+/// Where a write goes.
+struct Target {
+    system: SystemId,
+    integration: IntegrationId,
 }
 
 /// What became of one end user.
@@ -40,10 +49,59 @@ enum Fate {
     Unchanged,
 }
 
-fn cell_of(value: &Value) -> Cell {
+/// An update while it is planned.
+struct Call {
+    target: Target,
+    mode: Mode,
+    /// The declared attributes, by place.
+    declared: Arc<[AttributeName]>,
+    system: SystemNo,
+    /// Each declared attribute's columns, once they were looked up.
+    columns: Vec<Option<Typed>>,
+    /// Which declared attributes the record at hand names.
+    named: Vec<bool>,
+    set_at: Option<ColumnNo>,
+    /// Whether rows are judged when all are written.
+    many: bool,
+    /// Those rows, by chunk.
+    written: BTreeMap<usize, Mask>,
+    /// The columns that were changed in them.
+    changed: Vec<ColumnNo>,
+}
+
+impl Call {
+    fn new(update: Update, system: SystemNo, many: bool) -> Self {
+        let places = update.declared.len();
+        Self {
+            target: Target { system: update.system, integration: update.integration },
+            mode: update.mode,
+            declared: update.declared,
+            system,
+            columns: vec![None; places],
+            named: vec![false; places],
+            set_at: None,
+            many,
+            written: BTreeMap::new(),
+            changed: Vec::new(),
+        }
+    }
+
+    /// Notes a row that is to be judged with the others.
+    fn note(&mut self, row: RowNo, columns: impl Iterator<Item = ColumnNo>) {
+        let (chunk, at) = locate(row);
+        self.written.entry(chunk).or_insert(Mask::NONE).set(at);
+        for column in columns {
+            if !self.changed.contains(&column) {
+                self.changed.push(column);
+            }
+        }
+    }
+}
+
+fn cell_of(value: Value) -> Cell {
     match value {
-        Value::String(text) => Cell::S(Arc::clone(text)),
-        Value::Number(number) => Cell::N(*number),
+        Value::String(text) => Cell::S(text),
+        Value::Number(number) => Cell::N(number),
         Value::Date(date) => Cell::D(date.days()),
     }
 }
@@ -68,9 +126,18 @@ impl<'a> Plan<'a> {
         let first = *next;
         let count = moved.len() as u64;
         (*next, *told) = (first + count, *told + count);
-        if count > 0 && *told <= MAX_TOLD {
-            let Moved { entered, left } = moved;
-            self.ops.push(Op::Moves { system, first, id: Arc::from(id), entered, left, cause: Arc::clone(cause) });
+        if count == 0 || *told > MAX_TOLD {
+            return;
+        }
+        let goes_on = matches!(self.ops.last(), Some(Op::Moves { system: no, cause: last, .. })
+            if *no == system && Arc::ptr_eq(last, cause));
+        if !goes_on {
+            let cause = Arc::clone(cause);
+            self.ops.push(Op::Moves { system, first, segments: Vec::new(), moved: Vec::new(), cause });
+        }
+        if let Some(Op::Moves { segments, moved: all, .. }) = self.ops.last_mut() {
+            let mut places = |ids: Vec<Arc<str>>| ids.into_iter().filter_map(|id| place_of(segments, id)).collect();
+            all.push((Arc::from(id), places(moved.entered), places(moved.left)));
         }
     }
 
@@ -86,22 +153,93 @@ impl<'a> Plan<'a> {
     }
 
     /// Judges a row that was just written, and notes what that changed.
-    fn judge(&mut self, update: &Written<'_>, row: RowNo, columns: Option<&[ColumnNo]>) {
-        let moved = self.state.judge(update.system, row, columns);
-        let Some(data) = self.state.system(update.system).filter(|_| moved.len() > 0) else { return };
+    fn judge(&mut self, target: &Target, row: RowNo, columns: Option<&[ColumnNo]>) {
+        let moved = self.state.judge(&target.system, row, columns);
+        let Some(data) = self.state.system(&target.system).filter(|_| moved.len() > 0) else { return };
         let all = 0..data.catalogue.next();
         let written: Vec<ColumnNo> = columns.map_or_else(|| all.collect(), <[ColumnNo]>::to_vec);
-        let mut attributes: Vec<Arc<str>> = written
-            .into_iter()
-            .filter_map(|column| match data.catalogue.spec(column)? {
-                Spec::Attribute(id, _) if id.integration == *update.integration => Some(id.name.shared()),
+        let cause = self.cause(target, &written);
+        self.tell_of_row(&target.system, row, moved, &cause);
+    }
+
+    /// Judges the rows of an update that left that for its end, chunk by chunk, and notes what that changed. The cause of
+    /// all is the columns that were changed in any.
+    fn judge_written(&mut self, call: Call) {
+        let system = &call.target.system;
+        let cause = self.cause(&call.target, &call.changed);
+        let mut changes = Vec::new();
+        for (no, rows) in call.written {
+            if rows.count() >= DENSE {
+                changes.push((no, self.state.judge_chunk(system, no, &rows)));
+                continue;
+            }
+            for row in rows.rows().map(|at| (no * ROWS + at) as RowNo) {
+                let moved = self.state.judge(system, row, None);
+                self.tell_of_row(system, row, moved, &cause);
+            }
+        }
+        self.tell_of_chunks(call.system, system, changes, cause);
+    }
+
+    /// Notes what judging whole chunks has changed.
+    fn tell_of_chunks(
+        &mut self,
+        no: SystemNo,
+        system: &SystemId,
+        changes: Vec<(usize, Vec<(usize, Mask, Mask)>)>,
+        cause: Arc<Cause>,
+    ) {
+        let moves = changes.iter().flat_map(|(_, changes)| changes).map(|(_, changed, _)| changed.count()).sum();
+        let (next, told) = self.number(no);
+        let first = *next;
+        if *told + moves > MAX_TOLD {
+            return self.leave_gap(no, moves);
+        }
+        (*next, *told) = (first + moves, *told + moves);
+        let (Some(data), Some(live)) = (self.state.system(system), self.state.snapshot.live.get(system)) else {
+            return;
+        };
+        let segments = live.rules.segments.order().iter().map(|segment| segment.id.shared()).collect();
+        let mut moved = Vec::new();
+        for (chunk, changes) in changes {
+            let mut rows: BTreeMap<usize, (Vec<u16>, Vec<u16>)> = BTreeMap::new();
+            for (place, changed, now) in &changes {
+                let Ok(place) = u16::try_from(*place) else { continue };
+                for at in changed.rows() {
+                    let (entered, left) = rows.entry(at).or_default();
+                    if now.get(at) { entered.push(place) } else { left.push(place) }
+                }
+            }
+            let told = rows
+                .into_iter()
+                .map(|(at, (entered, left))| (Arc::from(data.id((chunk * ROWS + at) as RowNo)), entered, left));
+            moved.extend(told);
+        }
+        if !moved.is_empty() {
+            self.ops.push(Op::Moves { system: no, first, segments, moved, cause });
+        }
+    }
+
+    fn tell_of_row(&mut self, system: &SystemId, row: RowNo, moved: Moved, cause: &Arc<Cause>) {
+        if moved.len() > 0
+            && let Some((no, id)) = self.state.system(system).map(|data| (data.no, data.id(row).to_owned()))
+        {
+            self.tell(no, &id, moved, cause);
+        }
+    }
+
+    /// That an integration changed these columns.
+    fn cause(&self, target: &Target, columns: &[ColumnNo]) -> Arc<Cause> {
+        let catalogue = self.state.system(&target.system).map(|data| &data.catalogue);
+        let mut attributes: Vec<Arc<str>> = columns
+            .iter()
+            .filter_map(|column| match catalogue?.spec(*column)? {
+                Spec::Attribute(id, _) if id.integration == target.integration => Some(id.name.shared()),
                 _ => None,
             })
             .collect();
         attributes.dedup();
-        let cause = Cause::Update { integration: update.integration.shared(), attributes };
-        let (no, id) = (data.no, data.id(row).to_owned());
-        self.tell(no, &id, moved, &Arc::new(cause));
+        Arc::new(Cause::Update { integration: target.integration.shared(), attributes })
     }
 
     fn does(&mut self, op: Op) {
@@ -123,73 +261,98 @@ impl<'a> Plan<'a> {
     }
 
     /// An update call. An end user named twice: the later record stands.
-    pub(crate) fn update(&mut self, update: &Update) -> Outcome {
-        let mut outcome = Outcome { received: update.records.len() as u64, created: 0, updated: 0, unchanged: 0 };
-        for record in last_of_each(&update.records) {
-            match self.one(update, record) {
+    pub(crate) fn update(&mut self, mut update: Update) -> Outcome {
+        let records = std::mem::take(&mut update.records);
+        let mut outcome = Outcome { received: records.len() as u64, created: 0, updated: 0, unchanged: 0 };
+        let records = last_of_each(records);
+        let many = records.len() >= MANY;
+        let adds = update.mode == Mode::Merge;
+        let idle = |record: &Record| record.sets.is_empty() && (adds || self.row_of(&update.system, record).is_none());
+        if records.iter().all(idle) {
+            // Nothing comes to be by it, the system neither.
+            outcome.unchanged = records.len() as u64;
+            return outcome;
+        }
+        let system = self.system_no(&update.system);
+        let mut call = Call::new(update, system, many);
+        self.ops.reserve(records.len());
+        for record in records {
+            match self.one(&mut call, record) {
                 Fate::Created => outcome.created += 1,
                 Fate::Updated => outcome.updated += 1,
                 Fate::Unchanged => outcome.unchanged += 1,
             }
         }
+        if many {
+            self.judge_written(call);
+        }
         outcome
     }
 
-    fn one(&mut self, update: &Update, record: &Record) -> Fate {
-        let row = self.state.system(&update.system).and_then(|data| data.find_row(record.id.as_str()));
-        if record.sets.is_empty() && (row.is_none() || update.mode == Mode::Merge) {
+    fn row_of(&self, system: &SystemId, record: &Record) -> Option<RowNo> {
+        self.state.system(system)?.find_row(record.id.as_str())
+    }
+
+    fn one(&mut self, call: &mut Call, record: Record) -> Fate {
+        let row = self.row_of(&call.target.system, &record);
+        if record.sets.is_empty() && (row.is_none() || call.mode == Mode::Merge) {
             return Fate::Unchanged;
         }
-        let system = self.system_no(&update.system);
-        let mut sets = Vec::with_capacity(record.sets.len());
-        let mut clears = Vec::new();
-        for (name, value) in &record.sets {
-            let attribute = AttributeId { integration: update.integration.clone(), name: name.clone() };
-            let column = self.column_no(system, &update.system, &attribute, value.kind());
-            let cell = cell_of(value);
-            if let (Some(data), Some(row)) = (self.state.system(&update.system), row) {
-                let typed = data.catalogue.typed(&attribute);
-                clears.extend(typed.others(value.kind()).filter(|other| data.cell(row, *other).is_some()));
-                if data.cell(row, column) == Some(cell_ref(&cell)) {
-                    continue;
-                }
-            }
-            sets.push((column, cell));
-        }
-        if update.mode == Mode::Replace
-            && let Some(row) = row
-        {
-            clears.extend(self.missing(update, record, row));
+        let clears = row.map_or_else(Vec::new, |row| self.clears(call, &record, row));
+        let cells = record.sets.into_iter().filter_map(|(place, value)| {
+            let column = self.column_no(call, place, value.kind())?;
+            Some((column, cell_of(value)))
+        });
+        let mut sets: Vec<(ColumnNo, Cell)> = cells.collect();
+        if let Some((data, row)) = self.state.system(&call.target.system).zip(row) {
+            let (chunk, at) = locate(row);
+            let chunk = data.chunks.get(chunk);
+            sets.retain(|(column, cell)| chunk.and_then(|chunk| chunk.get(at, *column)) != Some(cell_ref(cell)));
         }
         if sets.is_empty() && clears.is_empty() {
             return Fate::Unchanged;
         }
-        let touched = Some(self.set_at_no(system, &update.system, &update.integration));
+        let touched = Some(self.set_at_no(call));
         let (id, fate) = match row {
             Some(_) => (None, Fate::Updated),
-            None => (Some(record.id.as_str().to_owned()), Fate::Created),
+            None => (Some(record.id.shared()), Fate::Created),
         };
-        let columns: Option<Vec<ColumnNo>> =
-            row.map(|_| sets.iter().map(|(column, _)| *column).chain(clears.iter().copied()).collect());
-        let row = row.unwrap_or_else(|| self.state.take_row(system));
-        self.does(Op::Put { system, row, id, touched, sets, clears });
-        let written = Written { system: &update.system, integration: &update.integration };
-        self.judge(&written, row, columns.as_deref());
+        let is_new = row.is_none();
+        let row = row.unwrap_or_else(|| self.state.take_row(call.system));
+        let columns = sets.iter().map(|(column, _)| *column).chain(clears.iter().copied());
+        if call.many {
+            call.note(row, columns);
+            self.does(Op::Put { system: call.system, row, id, touched, sets, clears });
+        } else {
+            let columns: Vec<ColumnNo> = columns.collect();
+            self.does(Op::Put { system: call.system, row, id, touched, sets, clears });
+            self.judge(&call.target, row, (!is_new).then_some(&columns));
+        }
         fate
     }
 
-    /// The cells that a replacing record leaves out: declared attributes that have a value and get none.
-    fn missing(&self, update: &Update, record: &Record, row: u32) -> Vec<ColumnNo> {
-        let Some(data) = self.state.system(&update.system) else { return Vec::new() };
-        let named: HashSet<&AttributeName> = record.sets.iter().map(|(name, _)| name).collect();
-        let left_out = update.declared.iter().filter(|name| !named.contains(name));
-        left_out
-            .flat_map(|name| {
-                let attribute = AttributeId { integration: update.integration.clone(), name: name.clone() };
-                data.catalogue.typed(&attribute).all().collect::<Vec<_>>()
-            })
-            .filter(|column| data.cell(row, *column).is_some())
-            .collect()
+    /// The cells of a row that go: a set attribute's values under another type, and what a replacing record leaves out.
+    fn clears(&self, call: &mut Call, record: &Record, row: RowNo) -> Vec<ColumnNo> {
+        let Some(data) = self.state.system(&call.target.system) else { return Vec::new() };
+        let (chunk, at) = locate(row);
+        let Some(chunk) = data.chunks.get(chunk) else { return Vec::new() };
+        let mut clears = Vec::new();
+        call.named.fill(false);
+        for (place, value) in &record.sets {
+            if let Some(named) = call.named.get_mut(*place) {
+                *named = true;
+            }
+            let others = self.typed(call, *place);
+            clears.extend(others.others(value.kind()).filter(|other| chunk.get(at, *other).is_some()));
+        }
+        if call.mode == Mode::Replace {
+            for place in 0..call.named.len() {
+                if call.named.get(place) == Some(&false) {
+                    clears.extend(self.typed(call, place).all().filter(|column| chunk.get(at, *column).is_some()));
+                }
+            }
+        }
+        clears
     }
 
     /// Deletes an end user; false when unknown.
@@ -215,7 +378,8 @@ impl<'a> Plan<'a> {
         }
         let (touched, no) = (data.catalogue.set_at(&attribute.integration), data.no);
         self.does(Op::Put { system: no, row, id: None, touched, sets: Vec::new(), clears: clears.clone() });
-        self.judge(&Written { system, integration: &attribute.integration }, row, Some(&clears));
+        let target = Target { system: system.clone(), integration: attribute.integration.clone() };
+        self.judge(&target, row, Some(&clears));
         true
     }
 
@@ -250,32 +414,64 @@ impl<'a> Plan<'a> {
         self.state.system(system).map_or(0, |data| data.catalogue.next())
     }
 
-    fn column_no(&mut self, no: SystemNo, system: &SystemId, attribute: &AttributeId, kind: AttributeType) -> ColumnNo {
-        let known = self.state.system(system).and_then(|data| data.catalogue.typed(attribute).of(kind));
-        known.unwrap_or_else(|| {
-            let column = self.next_column(system);
-            let (integration, name) = (attribute.integration.to_string(), attribute.name.to_string());
-            self.does(Op::Column { system: no, no: column, integration, name, kind: code_of(kind) });
-            column
+    /// The columns of a declared attribute.
+    fn typed(&self, call: &mut Call, place: usize) -> Typed {
+        let Call { target, declared, columns, .. } = call;
+        let Some(known) = columns.get_mut(place) else { return Typed::default() };
+        *known.get_or_insert_with(|| {
+            let data = self.state.system(&target.system).zip(declared.get(place));
+            data.map_or_else(Typed::default, |(data, name)| data.catalogue.typed_of(&target.integration, name))
         })
     }
 
-    fn set_at_no(&mut self, no: SystemNo, system: &SystemId, integration: &IntegrationId) -> ColumnNo {
-        let known = self.state.system(system).and_then(|data| data.catalogue.set_at(integration));
-        known.unwrap_or_else(|| {
-            let column = self.next_column(system);
-            self.does(Op::Integration { system: no, no: column, id: integration.to_string() });
-            column
+    /// The column of a declared attribute's values of a type; `None` when the update declares no such attribute.
+    fn column_no(&mut self, call: &mut Call, place: usize, kind: AttributeType) -> Option<ColumnNo> {
+        if let Some(known) = self.typed(call, place).of(kind) {
+            return Some(known);
+        }
+        let name = call.declared.get(place)?.to_string();
+        let column = self.next_column(&call.target.system);
+        let integration = call.target.integration.to_string();
+        self.does(Op::Column { system: call.system, no: column, integration, name, kind: code_of(kind) });
+        *call.columns.get_mut(place)? = None;
+        Some(column)
+    }
+
+    fn set_at_no(&mut self, call: &mut Call) -> ColumnNo {
+        let Call { target, system, set_at, .. } = call;
+        *set_at.get_or_insert_with(|| {
+            let known = self.state.system(&target.system).and_then(|data| data.catalogue.set_at(&target.integration));
+            known.unwrap_or_else(|| {
+                let column = self.next_column(&target.system);
+                self.does(Op::Integration { system: *system, no: column, id: target.integration.to_string() });
+                column
+            })
         })
     }
 }
 
+/// The place of a segment in a list that grows with it.
+fn place_of(segments: &mut Vec<Arc<str>>, id: Arc<str>) -> Option<u16> {
+    let place = segments.iter().position(|known| *known == id).unwrap_or_else(|| {
+        segments.push(id);
+        segments.len() - 1
+    });
+    u16::try_from(place).ok()
+}
+
 /// The records without those that a later one of the same end user overrides, in their order.
-fn last_of_each(records: &[Record]) -> Vec<&Record> {
-    if let [only] = records {
-        return vec![only];
+fn last_of_each(mut records: Vec<Record>) -> Vec<Record> {
+    if records.len() == 1 {
+        return records;
     }
-    let last: HashMap<&EndUserId, usize> = records.iter().enumerate().map(|(at, record)| (&record.id, at)).collect();
-    let standing = records.iter().enumerate().filter(|(at, record)| last.get(&record.id) == Some(at));
-    standing.map(|(_, record)| record).collect()
+    let mut last: HashMap<&EndUserId, usize, RandomState> =
+        HashMap::with_capacity_and_hasher(records.len(), RandomState::default());
+    last.extend(records.iter().enumerate().map(|(at, record)| (&record.id, at)));
+    if last.len() < records.len() {
+        let stands: Vec<bool> =
+            records.iter().enumerate().map(|(at, record)| last.get(&record.id) == Some(&at)).collect();
+        let mut stands = stands.into_iter();
+        records.retain(|_| stands.next() == Some(true));
+    }
+    records
 }

@@ -143,7 +143,7 @@ impl Live {
     }
 
     /// The rows of a chunk, out of some, that are in a segment.
-    fn ask(
+    pub(super) fn ask(
         &self,
         data: &SystemData,
         no: usize,

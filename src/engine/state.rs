@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::catalogue::{CREATED, Catalogue, IDS, Spec, UPDATED};
 use super::column::{CellRef, ROWS};
 use super::index::Index;
+use super::mask::Mask;
 use super::snapshot::{Chunk, Snapshot, SystemData, locate};
 use crate::model::{AttributeId, AttributeName, AttributeType, IntegrationId, SystemId};
 use crate::ruleset::RuleSet;
@@ -39,15 +40,12 @@ pub(crate) struct Moved {
 }
 
 impl Moved {
-    /// From places of the rules' segments, and whether each was entered.
-    fn of(rules: &RuleSet, moves: Vec<(usize, bool)>) -> Self {
-        let mut moved = Self::default();
-        for (place, entered) in moves {
-            let Some(segment) = rules.segments.order().get(place) else { continue };
-            let list = if entered { &mut moved.entered } else { &mut moved.left };
+    /// Notes a place of the rules' segments, and whether it was entered.
+    pub(crate) fn note(&mut self, rules: &RuleSet, place: usize, entered: bool) {
+        if let Some(segment) = rules.segments.order().get(place) {
+            let list = if entered { &mut self.entered } else { &mut self.left };
             list.push(segment.id.shared());
         }
-        moved
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -163,7 +161,24 @@ impl State {
         let (Some(data), Some(live)) = (self.snapshot.systems.get(system), self.snapshot.live.get_mut(system)) else {
             return Moved::default();
         };
-        Moved::of(&live.rules.clone(), Arc::make_mut(live).judge_row(data, row, columns))
+        let live = Arc::make_mut(live);
+        let mut moved = Moved::default();
+        for (place, entered) in live.judge_row(data, row, columns) {
+            moved.note(&live.rules, place, entered);
+        }
+        moved
+    }
+
+    /// Judges many rows of one chunk whose values were just changed: for each segment whose answer changed for some,
+    /// its place, for whom it changed, and for whom of them it holds now.
+    pub(crate) fn judge_chunk(&mut self, system: &SystemId, no: usize, rows: &Mask) -> Vec<(usize, Mask, Mask)> {
+        if let Some(watched) = &mut self.watched {
+            watched.extend(rows.rows().map(|at| (system.clone(), (no * ROWS + at) as RowNo)));
+        }
+        match (self.snapshot.systems.get(system), self.snapshot.live.get_mut(system)) {
+            (Some(data), Some(live)) => Arc::make_mut(live).judge_chunk(data, no, rows),
+            _ => Vec::new(),
+        }
     }
 
     /// Takes a row out of every segment before its end user goes.

@@ -47,8 +47,9 @@ pub struct Update {
     pub integration: IntegrationId,
     /// What happens to attributes that a record does not name.
     pub mode: Mode,
-    /// The integration's declared attributes: those that [`Mode::Replace`] deletes when a record leaves them out.
-    pub declared: Vec<AttributeName>,
+    /// The integration's declared attributes, which records name by their place: those that [`Mode::Replace`] deletes
+    /// when a record leaves them out.
+    pub declared: Arc<[AttributeName]>,
     /// The end users and their values.
     pub records: Vec<Record>,
     /// What makes sure that the same call sent again is not applied twice.
@@ -71,8 +72,8 @@ pub enum Mode {
 pub struct Record {
     /// Who.
     pub id: EndUserId,
-    /// The values, each attribute once.
-    pub sets: Vec<(AttributeName, Value)>,
+    /// The values, each attribute once, by its place in [`Update::declared`].
+    pub sets: Vec<(usize, Value)>,
 }
 
 /// `Idempotency-Key`: whose, which, and a hash of the call, so that another call under the same key is refused.
@@ -379,7 +380,7 @@ fn carry_out(
     at: i64,
 ) -> Result<Answer, WriteError> {
     match task {
-        Task::Update(update) => carry_out_update(plan, &update, store, kept, at).map(Answer::Outcome),
+        Task::Update(update) => carry_out_update(plan, update, store, kept, at).map(Answer::Outcome),
         Task::Delete(system, id, beside) => {
             let done = plan.delete(&system, &id);
             Ok(Answer::Flag(plan.beside(done, beside)))
@@ -409,24 +410,25 @@ fn carry_out(
 /// Plans an update, once however often it comes under one idempotency key.
 fn carry_out_update(
     plan: &mut Plan<'_>,
-    update: &Update,
+    mut update: Update,
     store: &Store,
     kept: &mut HashMap<Vec<u8>, AnswerRecord>,
     at: i64,
 ) -> Result<Outcome, WriteError> {
-    if let Some(Idempotency { key, call_hash }) = &update.idempotency
+    let (idempotency, beside) = (update.idempotency.take(), std::mem::take(&mut update.beside));
+    if let Some(Idempotency { key, call_hash }) = &idempotency
         && let Some(earlier) = earlier_answer(store, kept, key, at)?
     {
         return if earlier.call_hash == *call_hash { Ok(earlier.outcome) } else { Err(WriteError::KeyReused) };
     }
     let outcome = plan.update(update);
-    if let Some(Idempotency { key, call_hash }) = &update.idempotency {
-        let answer = AnswerRecord { call_hash: *call_hash, at, outcome };
+    if let Some(Idempotency { key, call_hash }) = idempotency {
+        let answer = AnswerRecord { call_hash, at, outcome };
         let value = crate::store::encode(&answer).map_err(|error| WriteError::Failed(error.to_string()))?;
         kept.insert(key.clone(), answer);
-        plan.record((Table::Idempotency, key.clone(), Some(value)));
+        plan.record((Table::Idempotency, key, Some(value)));
     }
-    update.beside.iter().cloned().for_each(|record| plan.record(record));
+    beside.into_iter().for_each(|record| plan.record(record));
     Ok(outcome)
 }
 

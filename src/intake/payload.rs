@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
@@ -189,10 +190,7 @@ impl Call<'_> {
             system: rules.system.clone(),
             integration: integration.clone(),
             mode,
-            declared: match mode {
-                Mode::Merge => Vec::new(),
-                Mode::Replace => declared.properties.iter().map(|property| property.name.clone()).collect(),
-            },
+            declared: Arc::clone(&declared.names),
             records,
             idempotency: None,
             beside: Vec::new(),
@@ -226,11 +224,11 @@ impl Reader<'_> {
             refusals.add(place.pointer(), "no_other_field", detail);
         }
         let mut sets = Vec::with_capacity(node.fields().min(self.integration.properties.len()));
-        for property in &self.integration.properties {
+        for (at, property) in self.integration.properties.iter().enumerate() {
             node.find(property.field.as_str(), place, &mut |found, place| {
                 let Some(input) = input_of(found) else { return };
                 match input.coerce(property.kind, self.limits) {
-                    Ok(value) => sets.push((property.name.clone(), value)),
+                    Ok(value) => sets.push((at, value)),
                     Err(error) => refusals.add(place.pointer(), error.code(), error.to_string()),
                 }
             });

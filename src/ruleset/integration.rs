@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::FileError;
 use super::document::{Document, Section};
@@ -35,6 +36,8 @@ pub struct Integration {
     pub enabled: bool,
     /// The fields that are stored, in the file's order.
     pub properties: Vec<Property>,
+    /// The properties' names, in their order.
+    pub names: Arc<[AttributeName]>,
 }
 
 impl Integration {
@@ -189,6 +192,7 @@ fn read(
         kind,
         user_identifier: user_identifier?.0,
         enabled,
+        names: properties.iter().map(|property: &Property| property.name.clone()).collect(),
         properties,
     })
 }

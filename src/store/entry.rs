@@ -61,7 +61,7 @@ pub enum Op {
         row: RowNo,
         /// The identifier, when the end user comes to be.
         #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+        id: Option<Arc<str>>,
         /// The columns' integration (`integration`'s number in the catalogue), whose `set_at` moves to the entry's time.
         #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
         touched: Option<u32>,
@@ -104,7 +104,8 @@ pub enum Op {
         #[serde(rename = "v", with = "serde_bytes")]
         value: Option<Vec<u8>>,
     },
-    /// An end user entered and left segments. Says nothing that replaying must do: it is what followers are told.
+    /// End users entered and left segments for one cause. Says nothing that replaying must do: it is what followers are
+    /// told.
     #[serde(rename = "mov")]
     Moves {
         /// The system.
@@ -113,15 +114,12 @@ pub enum Op {
         /// The number of the first of these moves in its system; the others follow on.
         #[serde(rename = "n")]
         first: u64,
-        /// The end user.
-        #[serde(rename = "i")]
-        id: Arc<str>,
-        /// Segments entered.
-        #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
-        entered: Vec<Arc<str>>,
-        /// Segments left.
-        #[serde(rename = "l", default, skip_serializing_if = "Vec::is_empty")]
-        left: Vec<Arc<str>>,
+        /// The segments, which `moved` names by their place here.
+        #[serde(rename = "m")]
+        segments: Vec<Arc<str>>,
+        /// Each end user with the segments entered and those left, in the order of the moves' numbers.
+        #[serde(rename = "w")]
+        moved: Vec<(Arc<str>, Vec<u16>, Vec<u16>)>,
         /// Why.
         #[serde(rename = "c")]
         cause: Arc<Cause>,

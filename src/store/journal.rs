@@ -21,6 +21,8 @@ pub(super) const WINDOW: u64 = 1;
 /// Keys removed in one batch, about: a batch keeps others out of sled while it is applied.
 const REMOVED_AT_ONCE: usize = 256;
 
+/// Bytes of the largest buffer that is kept for the next entry.
+const MOST_SPARE: usize = 4 << 20;
 const HEAD: usize = 1 + 8 + 8;
 const CHANGES_RECORDS: u8 = 1;
 
@@ -41,10 +43,10 @@ pub(super) struct Draft {
     pub(super) changes_records: bool,
 }
 
-/// Encodes an entry.
-pub(super) fn draft(entry: &Entry) -> Result<Draft, StoreError> {
+/// Encodes an entry, into a buffer that was used before.
+pub(super) fn draft(entry: &Entry, mut bytes: Vec<u8>) -> Result<Draft, StoreError> {
     let changes_records = entry.ops.iter().any(|op| matches!(op, Op::Record { .. }));
-    let mut bytes = parcel::buffer();
+    bytes.clear();
     bytes.resize(HEADER + HEAD, 0);
     codec::encode_into(&mut bytes, entry)?;
     Ok(Draft { bytes, changes_records })
@@ -76,6 +78,11 @@ impl Linked {
     /// opening cuts it off.
     pub(super) fn write(&self, tree: &Tree) -> sled::Result<()> {
         self.packed.parts(&self.end.number.to_be_bytes()).try_for_each(|(key, part)| tree.insert(key, part).map(drop))
+    }
+
+    /// Its buffer, for the next entry; a new one if it has grown too large to keep.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        Some(self.packed.into_buffer()).filter(|bytes| bytes.capacity() <= MOST_SPARE).unwrap_or_default()
     }
 }
 

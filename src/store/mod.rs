@@ -70,6 +70,8 @@ pub struct Store {
     /// Our own handle of sled's data file, to sync it.
     data: File,
     tail: Mutex<Tail>,
+    /// The last entry's buffer.
+    spare: Mutex<Vec<u8>>,
     /// The last entry's number, for whoever must not wait for a commit.
     last: AtomicU64,
     shelf: Mutex<Shelf>,
@@ -108,6 +110,7 @@ impl Store {
             data: opened.data,
             last: AtomicU64::new(opened.end.number),
             tail: Mutex::new(Tail { end: opened.end, seal: opened.seal }),
+            spare: Mutex::default(),
             shelf: Mutex::new(opened.shelf),
             staged: Mutex::new(Some(opened.staged).filter(|staged| !staged.is_empty())),
             failure: OnceLock::new(),
@@ -192,14 +195,14 @@ impl Store {
     /// [`StoreError::DiskFull`], [`StoreError::Io`], [`StoreError::Damaged`], and [`StoreError::Failed`] from then on.
     pub fn append(&self, after: u64, entry: &Entry) -> Result<u64, StoreError> {
         self.usable()?;
-        let draft = journal::draft(entry)?;
+        let draft = journal::draft(entry, std::mem::take(&mut *self.spare.lock()))?;
         let mut tail = self.tail.lock();
         if tail.end.number != after {
             return Err(StoreError::Superseded { after, last: tail.end.number });
         }
         let (records, digest) = match draft.changes_records {
             true => {
-                self.plan_records(after + 1, entry, tail.end.digest).map(|(batch, digest)| (Some(batch), digest))?
+                self.plan_records(after + 1, entry, tail.end.digest).map(|(writes, digest)| (Some(writes), digest))?
             }
             false => (None, tail.end.digest),
         };
@@ -207,8 +210,9 @@ impl Store {
         let end = linked.end;
         self.write("writing to the journal", |tables| {
             linked.write(&tables.journal)?;
-            records.map_or(Ok(()), |batch| tables.records.apply_batch(batch))
+            records.map_or(Ok(()), |writes| writes.apply(&tables.records))
         })?;
+        *self.spare.lock() = linked.into_buffer();
         self.sync()?;
         tail.end = end;
         let sealed = Sealed { entry: end.number, sum: end.sum, ..tail.seal.now() };
@@ -272,7 +276,7 @@ impl Store {
     }
 
     /// What an entry makes of the records, and their digest after it.
-    fn plan_records(&self, number: u64, entry: &Entry, digest: u64) -> Result<(sled::Batch, u64), StoreError> {
+    fn plan_records(&self, number: u64, entry: &Entry, digest: u64) -> Result<(records::Writes, u64), StoreError> {
         let mut changes = records::Changes::new();
         records::collect(&mut changes, number, entry)?;
         records::plan(&self.tables.records, &changes, digest).map_err(|error| match error {

@@ -259,8 +259,8 @@ fn prove_journal(tables: &Tables, shelf: &Shelf, sealed: Sealed) -> Result<End, 
 }
 
 fn prove_records(tables: &Tables, changes: &records::Changes, end: End) -> Result<(), StoreError> {
-    let (batch, _) = records::plan(&tables.records, changes, 0)?;
-    fenced("writing records again", || tables.records.apply_batch(batch))?;
+    let (writes, _) = records::plan(&tables.records, changes, 0)?;
+    fenced("writing records again", || writes.apply(&tables.records))?;
     if records::digest(&tables.records)? == end.digest {
         return Ok(());
     }

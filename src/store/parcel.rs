@@ -106,6 +106,14 @@ impl Packed {
             batch.remove(key(prefix, part));
         }
     }
+    /// Its only key and value, when it has one part and takes the place of a parcel of one or none.
+    pub(super) fn into_single(self, prefix: &[u8], old: u16) -> Result<(Vec<u8>, Vec<u8>), Self> {
+        if self.label.parts == 1 && old <= 1 { Ok((key(prefix, 0), self.bytes)) } else { Err(self) }
+    }
+    /// Its buffer, to be used again.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        self.bytes
+    }
     /// Bytes with the label.
     pub(super) fn size(&self) -> usize {
         self.bytes.len()

@@ -47,9 +47,26 @@ pub(super) fn collect(changes: &mut Changes, number: u64, entry: &Entry) -> Resu
     Ok(())
 }
 
-/// The batch that makes `changes`, and the digest after it. Records that are so already are left alone.
-pub(super) fn plan(tree: &Tree, changes: &Changes, digest: u64) -> Result<(Batch, u64), StoreError> {
-    let (mut batch, mut digest) = (Batch::default(), digest);
+/// What is to be written of records.
+#[derive(Default)]
+pub(super) struct Writes {
+    /// Parcels of one part in the place of one or none. They need no batch, which would cost a second write and sync, as
+    /// sled seals its buffer when one begins.
+    single: Vec<(Vec<u8>, Vec<u8>)>,
+    /// All else.
+    batch: Option<Batch>,
+}
+
+impl Writes {
+    pub(super) fn apply(self, tree: &Tree) -> sled::Result<()> {
+        self.single.into_iter().try_for_each(|(key, bytes)| tree.insert(key, bytes).map(drop))?;
+        self.batch.map_or(Ok(()), |batch| tree.apply_batch(batch))
+    }
+}
+
+/// What makes `changes`, and the digest after it. Records that are so already are left alone.
+pub(super) fn plan(tree: &Tree, changes: &Changes, digest: u64) -> Result<(Writes, u64), StoreError> {
+    let (mut writes, mut digest) = (Writes::default(), digest);
     for (prefix, (number, value)) in changes {
         let old = parcel::label(tree, prefix)?;
         let new = value.as_ref().map(|value| packed(prefix, *number, value)).transpose()?;
@@ -61,12 +78,15 @@ pub(super) fn plan(tree: &Tree, changes: &Changes, digest: u64) -> Result<(Batch
         match new {
             Some(new) => {
                 digest = digest.wrapping_add(new.label.sum);
-                new.put(&mut batch, prefix, old.parts);
+                match new.into_single(prefix, old.parts) {
+                    Ok(single) => writes.single.push(single),
+                    Err(new) => new.put(writes.batch.get_or_insert_default(), prefix, old.parts),
+                }
             }
-            None => parcel::remove(&mut batch, prefix, old.parts),
+            None => parcel::remove(writes.batch.get_or_insert_default(), prefix, old.parts),
         }
     }
-    Ok((batch, digest))
+    Ok((writes, digest))
 }
 
 fn packed(prefix: &[u8], number: u64, value: &[u8]) -> Result<Packed, StoreError> {

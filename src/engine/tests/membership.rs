@@ -172,7 +172,7 @@ proptest! {
                     call.records = records.iter().map(|(id, sets)| Record {
                         id: EndUserId::new(&format!("user{id}")).unwrap(),
                         sets: sets.iter().map(|(a, v)| (*a, *v)).collect::<BTreeMap<_, _>>().into_iter()
-                            .map(|(a, v)| (name(NAMES[a]), dated(v, now))).collect(),
+                            .map(|(a, v)| (a, dated(v, now))).collect(),
                     }).collect();
                     block(engine.update(call)).unwrap();
                 }

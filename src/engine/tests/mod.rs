@@ -32,12 +32,13 @@ fn attribute(integration: &str, attribute: &str) -> AttributeId {
 }
 
 fn update(integration: &str, mode: Mode, records: &[(&str, &[(&str, Value)])]) -> Update {
-    let sets = |values: &[(&str, Value)]| values.iter().map(|(n, value)| (name(n), value.clone())).collect();
+    let place = |name: &str| NAMES.iter().position(|known| *known == name).unwrap();
+    let sets = |values: &[(&str, Value)]| values.iter().map(|(n, value)| (place(n), value.clone())).collect();
     Update {
         system: system(),
         integration: IntegrationId::new(integration).unwrap(),
         mode,
-        declared: ["a", "b", "c"].map(name).to_vec(),
+        declared: Arc::from(NAMES.map(name)),
         records: records
             .iter()
             .map(|(id, values)| Record { id: EndUserId::new(id).unwrap(), sets: sets(values) })
@@ -262,7 +263,7 @@ proptest! {
                     let mut call = update(INTEGRATIONS[i], mode, &[]);
                     call.records = wanted.iter().map(|(id, sets)| Record {
                         id: EndUserId::new(id).unwrap(),
-                        sets: sets.iter().map(|(a, v)| (name(NAMES[*a]), value(*v))).collect(),
+                        sets: sets.iter().map(|(a, v)| (*a, value(*v))).collect(),
                     }).collect();
                     block(engine.update(call)).unwrap();
                     apply(&mut model, i, merge, &records);

@@ -68,7 +68,7 @@ impl AttributeItem {
 
 impl IntegrationItem {
     fn new(integration: &Integration, etag: Option<String>) -> Self {
-        let Integration { id, name, description, kind, user_identifier, enabled, properties } = integration;
+        let Integration { id, name, description, kind, user_identifier, enabled, properties, names: _ } = integration;
         Self {
             id: id.clone(),
             name: name.clone(),

@@ -15,6 +15,11 @@ pub(super) fn upload() -> Integration {
         kind,
         description: String::new(),
     };
+    let properties = vec![
+        property("Type", "Customer_Type", AttributeType::String),
+        property("Seats", "Seats", AttributeType::Number),
+        property("Signup", "Signup", AttributeType::Date),
+    ];
     Integration {
         id: IntegrationId::new("upload").unwrap(),
         name: "Upload".to_owned(),
@@ -22,11 +27,8 @@ pub(super) fn upload() -> Integration {
         kind: IntegrationKind::Csv,
         user_identifier: FieldPath::column("Email").unwrap(),
         enabled: true,
-        properties: vec![
-            property("Type", "Customer_Type", AttributeType::String),
-            property("Seats", "Seats", AttributeType::Number),
-            property("Signup", "Signup", AttributeType::Date),
-        ],
+        names: properties.iter().map(|property| property.name.clone()).collect(),
+        properties,
     }
 }
 

@@ -174,8 +174,7 @@ impl<'a> Job<'a> {
             Ok(file)
         });
         let rows = Rows::from_position(file.map_err(|error| broken(error.into()))?, import.next);
-        let declared: Vec<AttributeName> =
-            meaning.integration.properties.iter().map(|property| property.name.clone()).collect();
+        let declared = &meaning.integration.names;
         std::thread::scope(|scope| {
             // One batch waits while one is read and one is stored.
             let (sender, batches) = sync_channel(1);
@@ -184,7 +183,7 @@ impl<'a> Job<'a> {
             let mut rules = Arc::clone(&meaning.rules);
             for batch in batches {
                 self.demand_same(meaning, &mut rules)?;
-                self.store(batch.map_err(broken)?, judge, &declared)?;
+                self.store(batch.map_err(broken)?, judge, declared)?;
             }
             Ok(())
         })
@@ -213,7 +212,7 @@ impl<'a> Job<'a> {
     }
 
     /// Stores a batch together with the progress that it is.
-    fn store(&self, batch: Batch, judge: &Judge, declared: &[AttributeName]) -> Result<(), Halt> {
+    fn store(&self, batch: Batch, judge: &Judge, declared: &Arc<[AttributeName]>) -> Result<(), Halt> {
         let Batch { block, mut records, next } = batch;
         let before = self.inner.known(&self.import.id).map_or(0, |import| import.stored);
         loop {
@@ -229,7 +228,7 @@ impl<'a> Job<'a> {
                 system: self.import.system.clone(),
                 integration: self.import.integration.clone(),
                 mode: Mode::Replace,
-                declared: declared.to_vec(),
+                declared: Arc::clone(declared),
                 records,
                 idempotency: None,
                 beside: vec![progress.record(&self.import.id)?],

@@ -78,7 +78,7 @@ impl Judge {
             let mut sets = Vec::with_capacity(self.layout.stored.len());
             let mut set = |stored: &Stored, input: Input<'_>| {
                 let value = input.coerce(stored.kind, self.limits)?;
-                sets.push((stored.name.clone(), value));
+                sets.push((stored.property, value));
                 Ok(())
             };
             let found = self.row(row, &mut splitter, &mut set, &mut bad);
@@ -196,10 +196,11 @@ mod tests {
     fn good_rows_become_records_without_their_empty_cells() {
         let (verdict, _, records) = judged("a,paying,5,2024-02-29,x\n b ,,,,x\n\"c,d\",\"say \"\"x\"\"\",,,\n");
         assert_eq!((verdict.rows, verdict.rejected), (3, 0));
+        let names = upload().names;
         let shown: Vec<_> = records
             .iter()
             .map(|record| {
-                let sets = record.sets.iter().map(|(name, value)| format!("{name}={}", value.to_json()));
+                let sets = record.sets.iter().map(|(place, value)| format!("{}={}", names[*place], value.to_json()));
                 (record.id.as_str(), sets.collect::<Vec<_>>().join(" "))
             })
             .collect();

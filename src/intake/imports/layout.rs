@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::cells::{Cells, Splitter};
 use super::faults::{HeaderFault, listed, shown};
-use crate::model::{self, AttributeName, AttributeType, IdentifierCase};
+use crate::model::{self, AttributeType, IdentifierCase};
 use crate::ruleset::Integration;
 
 /// Most ignored columns that are named.
@@ -45,7 +45,8 @@ pub(super) struct Layout {
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
     pub(super) column: usize,
-    pub(super) name: AttributeName,
+    /// Its property's place in the integration.
+    pub(super) property: usize,
     pub(super) kind: AttributeType,
 }
 
@@ -91,14 +92,14 @@ impl Layout {
         }
         let mut columns = Columns::default();
         let mut stored = Vec::with_capacity(integration.properties.len());
-        for property in &integration.properties {
+        for (at, property) in integration.properties.iter().enumerate() {
             let field = property.field.as_str();
             let Some(column) = places.remove(field) else {
                 columns.missing.push(field.to_owned());
                 continue;
             };
             columns.stored.push(field.to_owned());
-            stored.push(Stored { column, name: property.name.clone(), kind: property.kind });
+            stored.push(Stored { column, property: at, kind: property.kind });
         }
         places.remove(identifier);
         let ignored = cells.iter().filter(|name| !name.is_empty() && places.contains_key(name));
@@ -160,8 +161,8 @@ mod tests {
     fn declared_columns_are_found_in_any_order() {
         let layout = Layout::read(Some(b"x,Seats,,Email,,y"), &upload()).unwrap();
         assert_eq!((layout.identifier, layout.width()), (3, 6));
-        let stored: Vec<_> = layout.stored.iter().map(|stored| (stored.column, stored.name.as_str())).collect();
-        assert_eq!(stored, [(1, "Seats")]);
+        let stored: Vec<_> = layout.stored.iter().map(|stored| (stored.column, stored.property)).collect();
+        assert_eq!(stored, [(1, 1)]);
         assert_eq!(layout.columns.stored, ["Seats"]);
         assert_eq!(layout.columns.missing, ["Type", "Signup"]);
         assert_eq!(layout.columns.ignored, ["x", "y"]);
