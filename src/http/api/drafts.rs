@@ -261,7 +261,7 @@ pub(crate) async fn promote(
     if !dry_run {
         at.rules_in(&to, needed(dry_run, Some(target.settings.stage)))?;
     }
-    let reader = at.reader_in(&target)?;
+    let reader = at.reader_for(&target, &[Permission::EndUsersRead, Permission::SegmentsRead])?;
     let files = given(&at.rules.files, &reader.rules().files);
     let changed = FileChange::between(&reader.rules().files, &files);
     let (state, system, draft) = (at.state.clone(), target.system.clone(), files.clone());

@@ -171,12 +171,13 @@ pub(crate) async fn members(
     page: Page,
 ) -> Result<Json<ListPage<String>>, Problem> {
     let id = at.segment()?.id.clone();
-    let after = page.row()?;
+    let after = page.row(&at.state.accounts, at.system())?;
     let reader = at.reader()?;
     aside(move || {
         let members = reader.members(&id, after, page.limit);
         let items = members.rows.iter().map(|row| reader.at(*row).id().to_owned()).collect();
-        Ok(Json(ListPage { items, next_cursor: members.next.map(|row| page::cursor(&row.to_string())) }))
+        let next = members.next.map(|row| page::cursor_after(row, &at.state.accounts, at.system()));
+        Ok(Json(ListPage { items, next_cursor: next.transpose()? }))
     })
     .await
 }
