@@ -351,7 +351,10 @@ impl Reader {
     /// [`OutOfTime`]: they take longer.
     pub fn preview(&self, rules: &Arc<RuleSet>, time: Duration) -> Result<Vec<SegmentChange>, OutOfTime> {
         let progress = Progress::within(time);
-        let other = Live::renewed(Some(self.current()), self.data(), rules, self.now, &progress);
+        let seen = self.each_chunk(|no, chunk| self.in_sight(no, chunk));
+        // Not even how long others take is to be told.
+        let some = (!self.sees_all()).then_some(seen.as_slice());
+        let other = Live::renewed_among(Some(self.current()), self.data(), rules, self.now, &progress, some);
         if progress.ran_out() {
             return Err(OutOfTime { time, end_users: self.len() });
         }
@@ -361,7 +364,6 @@ impl Reader {
             .collect();
         ids.sort();
         ids.dedup();
-        let seen = self.each_chunk(|no, chunk| self.in_sight(no, chunk));
         let changes = ids.into_iter().map(|id| self.change(id, &other, &seen));
         Ok(changes
             .filter(|change| change.enters + change.leaves > 0 || change.before.is_some() != change.after.is_some())

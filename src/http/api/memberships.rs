@@ -197,13 +197,13 @@ pub(crate) async fn members(
     security(("oauth2" = ["end_users:read", "segments:read"])),
 )]
 pub(crate) async fn history(at: At<needs::EndUsersAndSegmentsRead>) -> Result<Json<ListPage<CountItem>>, Problem> {
-    let id = at.segment()?.id.clone();
     if !at.reader()?.sees_all() {
         return Err(Problem::new(
             Kind::Forbidden,
             "earlier counts are of all end users, of whom you may see only some",
         ));
     }
+    let id = at.segment()?.id.clone();
     let (engine, system) = (at.state.engine.clone(), at.system().clone());
     aside(move || {
         let counts = engine.history(&system, &id).map_err(|error| Problem::internal(&error.to_string()))?;

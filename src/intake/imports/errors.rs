@@ -174,8 +174,8 @@ mod tests {
             push_line(&mut line, &error(1, &format!("{start}1,2")));
             assert!(line.starts_with(&format!("1,\"'{start}1,2\",")), "{line:?}");
             let mut cell = String::new();
-            push_cell(&mut cell, &format!("{start}x"));
-            assert!(cell.trim_start_matches('"').starts_with('\''), "{cell:?}");
+            push_line(&mut cell, &error(1, &format!("{start}x")));
+            assert!(cell.strip_prefix("1,").unwrap().trim_start_matches('"').starts_with('\''), "{cell:?}");
         }
     }
 

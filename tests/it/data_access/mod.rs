@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Ask, Client, Reply, Server, System, Visitor, entry, integration, segment, token_in, user};
+use crate::support::{Ask, Client, Reply, Server, System, Visitor, integration, segment, token_in, user};
 
 const PASSWORD: &str = "canary-Battery!paper-18";
 
@@ -39,6 +39,8 @@ impl Asker for Visitor {
 /// A server with roles that split what one may do with end users.
 fn start() -> Server {
     Server::with(&[("idle/integrations/crm.toml", crm())])
+        // Scripts take long where nothing is optimized.
+        .config("[limits]\nscript_us = 100000\n")
         .role("Reader", &["end_users:read", "segments:read", "integrations:read", "systems:read"])
         .role("Plain", &["end_users:read"])
         .role("Namer", &["segments:read"])

@@ -108,7 +108,7 @@ fn questions() -> Vec<Question> {
 /// often rules failed, which only who sees everybody is told.
 fn same(reply: &Reply, system: &System<'_>) -> String {
     let mut text = reply.body.replace(&format!("/{}/", system.id), "/SYSTEM/");
-    text = text.replace(&format!("{}-end-users", system.id), "SYSTEM-end-users");
+    text = text.replace(&format!("\"{}/", system.id), "\"SYSTEM/");
     if let Ok(mut json) = serde_json::from_str::<Value>(&text) {
         strip(&mut json);
         text = json.to_string();
