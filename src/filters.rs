@@ -2,7 +2,7 @@
 //!
 //! Owns who may see and change one. Refuses to know what a filter says: it is kept as it was sent, so that one whose
 //! attribute is gone today is whole again when the attribute comes back; whether it is good is asked of `predicate`, by
-//! whoever saves or shows it. Invariant: memory never says more than the store: a change counts when it is durable.
+//! whoever saves or shows it. Who somebody is, is told by an id that two people never share. Invariant: memory never says more than the store: a change counts when it is durable.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Filter {
     pub id: FilterId,
     /// What is kept of it.
     pub content: FilterContent,
-    /// Who saved it first: the only one to change it.
+    /// The id of who saved it first: the only one to change it.
     pub owner: String,
     /// When it was saved last.
     pub updated_at: Timestamp,
@@ -59,13 +59,8 @@ pub enum FilterError {
     #[error("there is no filter `{0}`")]
     Unknown(FilterId),
     /// It is somebody else's.
-    #[error("the filter `{id}` belongs to {owner}, who alone can change it: save it under another id")]
-    NotYours {
-        /// The filter.
-        id: FilterId,
-        /// Whose it is.
-        owner: String,
-    },
+    #[error("the filter `{0}` belongs to somebody else, who alone can change it: save it under another id")]
+    NotYours(FilterId),
     /// Somebody keeps one of that id for themselves.
     #[error("the id `{0}` is taken: save the filter under another one")]
     Taken(FilterId),
@@ -185,7 +180,7 @@ impl Filter {
     }
 
     fn not_yours(&self) -> FilterError {
-        FilterError::NotYours { id: self.id.clone(), owner: self.owner.clone() }
+        FilterError::NotYours(self.id.clone())
     }
 }
 
@@ -237,7 +232,7 @@ mod tests {
         assert!(!save("ours", true, "ann").unwrap().1);
         assert_eq!(filters.get(&system, &id, "bob").unwrap().content.name, "ours");
         assert!(filters.get(&SystemId::new("t").unwrap(), &id, "ann").is_none());
-        let not_yours = FilterError::NotYours { id: id.clone(), owner: "ann".to_owned() };
+        let not_yours = FilterError::NotYours(id.clone());
         assert_eq!(save("his", true, "bob"), Err(not_yours.clone()));
         assert_eq!(filters.delete(&system, &id, "bob", false), Err(not_yours));
 

@@ -13,6 +13,7 @@
 mod access;
 mod access_requests;
 mod audit;
+mod bookmarks;
 mod bootstrap;
 mod browser_keys;
 mod client_changes;
@@ -176,6 +177,7 @@ pub struct Accounts {
     door: Door,
     sso: Option<Sso>,
     totp_seal: Seal,
+    bookmark_seal: Seal,
     require_totp: bool,
     /// Held from reading what is to be changed until the change counts.
     changing: Mutex<()>,
@@ -218,6 +220,7 @@ impl Accounts {
                 .map(|sso| Sso::open(sso, &config.server.public_url, &key, &clock, env))
                 .transpose()?,
             totp_seal: Seal::new(&key, "second factors"),
+            bookmark_seal: Seal::new(&key, "bookmarks"),
             require_totp: config.auth.require_totp,
             public_url: config.server.public_url.clone(),
             changing: Mutex::new(()),

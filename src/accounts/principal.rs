@@ -14,6 +14,9 @@ use super::users::UserRecord;
 use crate::model::{Permission, SystemId};
 use crate::ruleset::LiveRules;
 
+/// What an operator's id begins with.
+const OPERATOR: &str = "user:";
+
 /// What kind of asker it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asker {
@@ -86,8 +89,14 @@ impl Principal {
         match self.asker {
             Asker::Client => Cow::Borrowed(&self.name),
             // No client's id has a colon.
-            Asker::User { .. } => Cow::Owned(format!("user:{}", self.name)),
+            Asker::User { .. } => Cow::Owned(format!("{OPERATOR}{}", self.name)),
         }
+    }
+
+    /// The name for people of whoever has that [`Self::id`].
+    #[must_use]
+    pub fn name_of(id: &str) -> &str {
+        id.strip_prefix(OPERATOR).unwrap_or(id)
     }
 
     /// Whether it has all of this itself, and so may grant it.
@@ -155,5 +164,6 @@ mod tests {
         let client = Principal::client_for_tests("n", PermissionSet::NONE, None);
         let user = Principal { asker: Asker::User { session: [0; 32] }, ..client.clone() };
         assert_ne!(client.id(), user.id());
+        assert_eq!((Principal::name_of(&client.id()), Principal::name_of(&user.id())), ("n", "n"));
     }
 }

@@ -1,5 +1,5 @@
-//! What is done with operators' accounts without changing what is said of them: enabling, disabling, and the mails that
-//! their owners need.
+//! What is done with operators' accounts without changing what is said of them: enabling, disabling, the mails that their
+//! owners need, and second factors that these have lost.
 //!
 //! Owns what an action does beside the state of one account. Knows nothing of what forbids it ([`super::users`]). Invariant:
 //! several accounts are acted on in one commit, each with its letter and audit entry; what can't be done for one keeps no
@@ -9,12 +9,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Accounts;
+use super::access::powers_of;
 use super::audit::{Act, Actor, By};
 use super::directory::UserChange;
 use super::mail::{LetterKind, letter};
 use super::operators::{UserError, object};
 use super::users::UserRecord;
 use super::vault::Change;
+use crate::ruleset::LiveRules;
 
 /// What can be done with an account beside changing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +96,33 @@ impl Accounts {
                 accounts.commit_users(changes, beside)?;
             }
             Ok(outcomes)
+        })
+        .await
+    }
+
+    /// Takes an account's second factor off, for an owner who has lost it, and ends its sessions; the next log-in takes the
+    /// password alone. Only who may all that the account may does so: without it the account is easier to get into.
+    ///
+    /// # Errors
+    /// [`UserError`]: unknown user, more than the actor may, the change can't be written.
+    pub async fn reset_second_factor(
+        self: &Arc<Self>,
+        actor: Actor,
+        username: String,
+        live: Arc<LiveRules>,
+    ) -> Result<(), UserError> {
+        self.blocking(move |accounts| {
+            let _changing = accounts.changing.lock();
+            let old = accounts.users.get(&username).ok_or_else(|| UserError::Unknown(username.clone()))?;
+            actor.principal.cover(&powers_of(&old, &accounts.roles, &live))?;
+            let mut user = UserRecord::clone(&old);
+            if user.totp.take().is_none() {
+                return Ok(());
+            }
+            user.end_sessions()?;
+            let act = Act::new("user.reset_second_factor", object(&username));
+            let entry = accounts.audit.record(&By::from(&actor), act, accounts.clock.now())?;
+            Ok(accounts.commit_users(vec![UserChange::Put(Arc::new(user))], vec![entry])?)
         })
         .await
     }

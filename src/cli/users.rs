@@ -37,6 +37,8 @@ enum What {
     Reset(One),
     /// Mail a user who has not activated the account another link
     Resend(One),
+    /// Take off the second factor of a user who has lost it, and end the user's sessions
+    ResetTotp(One),
     /// Delete a user
     Delete(One),
     /// Show a user's data access, or replace it
@@ -184,6 +186,7 @@ pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode>
         What::Disable(args) => act_on_several(&args, "inactive"),
         What::Reset(args) => act(&args, Method::POST, &["actions", "reset-password"]),
         What::Resend(args) => act(&args, Method::POST, &["actions", "resend-activation"]),
+        What::ResetTotp(args) => act(&args, Method::POST, &["actions", "reset-totp"]),
         What::Delete(args) => act(&args, Method::DELETE, &[]),
         What::DataAccess(args) => data_access(&args),
         What::Export(args) => export(&args),

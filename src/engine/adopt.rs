@@ -74,10 +74,11 @@ impl Engine {
     /// Where a new day has begun in a system, makes its memberships right by it. Blocks.
     ///
     /// # Errors
-    /// [`WriteError`]; the memberships stay as they are then, and page loads judge anew meanwhile.
+    /// [`WriteError`]; the memberships stay as they are then, and readers compute today's meanwhile.
     pub(super) fn roll_over(&self) -> Result<(), WriteError> {
         let now = self.0.clock.now();
         if self.snapshot().live.values().all(|live| live.is_for(now)) {
+            self.0.midnight.is_over();
             return Ok(());
         }
         let _one_at_a_time = self.0.adopting.lock();

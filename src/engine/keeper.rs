@@ -76,7 +76,7 @@ impl Rounds {
     fn tick(&mut self) {
         let Some(engine) = self.engine.upgrade().map(Engine) else { return };
         if let Err(error) = engine.roll_over() {
-            tracing::warn!(%error, "a new day's memberships could not be made live; they are computed at each page load");
+            tracing::warn!(%error, "a new day's memberships could not be made live; they are computed at each question");
         }
         let hour = engine.0.clock.now().as_millis().div_euclid(HOUR);
         if self.hour != Some(hour) && !engine.snapshot().live.is_empty() {

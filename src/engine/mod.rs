@@ -31,6 +31,7 @@ mod keeper;
 mod live;
 mod mask;
 mod members;
+mod midnight;
 mod packed;
 mod parallel;
 mod plan;
@@ -121,6 +122,7 @@ struct Inner {
     checkpointed: Arc<AtomicU64>,
     /// Held while new rules or a new day are made live.
     adopting: Mutex<()>,
+    midnight: Arc<midnight::Midnight>,
     clock: Clock,
     threads: Mutex<Option<Threads>>,
 }
@@ -170,7 +172,8 @@ impl Engine {
         checkpointer.watch_disk();
         let checkpointer = spawn("checkpointer", move || checkpointer.run(&requests))?;
         let (wake, adopting, threads) = (Mutex::new(Some(wake)), Mutex::new(()), Mutex::new(None));
-        let inner = Inner { shared, store, queue, wake, checkpointed, adopting, clock, threads };
+        let midnight = Arc::default();
+        let inner = Inner { shared, store, queue, wake, checkpointed, adopting, midnight, clock, threads };
         let engine = Self(Arc::new(inner));
         let keeper = keeper::start(&engine)?;
         *engine.0.threads.lock() = Some(Threads { writer, keeper, checkpointer });

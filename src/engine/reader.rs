@@ -1,11 +1,12 @@
 //! Reading a system: one consistent view of its values, its rules and who is in which segment, for whoever may see it.
 //!
 //! Every question about end users goes through a [`Reader`], and none comes to be without a [`Sight`]: who lies outside
-//! of it is in no answer, no count and no sample. Refuses to know who asks. Invariants: a reader sees one commit, one
+//! of it is in no answer, no count and no sample. Refuses to know who asks. What it says is of the day on which it was
+//! made, also in the moments after midnight in which the engine has not made that day's memberships live. Invariants: a reader sees one commit, one
 //! version of the rules and one day from its beginning to its end, and waits for nobody; rows rise in every list, and an
 //! end user keeps its row for life, so going on after a row neither skips nor repeats who was there throughout.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::Engine;
@@ -16,6 +17,7 @@ use super::found::{OutOfTime, Run};
 use super::judge::bind;
 use super::live::Live;
 use super::mask::Mask;
+use super::midnight::Midnight;
 use super::parallel::{Progress, in_parallel};
 use super::snapshot::{Chunk, EndUser, Snapshot, SystemData, locate};
 use crate::model::{AttributeId, Date, EndUserId, SegmentId, SystemId, Timestamp, Value};
@@ -43,6 +45,9 @@ pub struct Reader {
     snapshot: Arc<Snapshot>,
     system: SystemId,
     live: Arc<Live>,
+    /// What takes the place of `live` from midnight until the new day's is there.
+    of_today: OnceLock<Arc<Live>>,
+    midnight: Arc<Midnight>,
     sight: Option<Bound>,
     now: Timestamp,
 }
@@ -100,11 +105,9 @@ impl Engine {
         let snapshot = self.snapshot();
         let live = Arc::clone(snapshot.live.get(system)?);
         let now = self.0.clock.now();
-        let reader = Reader { snapshot, system: system.clone(), live, sight: None, now };
-        match sight {
-            Sight::All => Some(reader),
-            Sight::Within(condition) => Some(Reader { sight: Some(reader.bind(condition)), ..reader }),
-        }
+        let (midnight, of_today) = (Arc::clone(&self.0.midnight), OnceLock::new());
+        let reader = Reader { snapshot, system: system.clone(), live, of_today, midnight, sight: None, now };
+        Some(reader.within(sight))
     }
 }
 
@@ -124,7 +127,7 @@ impl Reader {
     /// The day that it is in the system.
     #[must_use]
     pub fn today(&self) -> Date {
-        self.live.today
+        if self.live.is_for(self.now) { self.live.today } else { self.live.rules.today(self.now) }
     }
 
     /// Whether everybody is in sight.
@@ -141,6 +144,28 @@ impl Reader {
 
     pub(super) fn data(&self) -> &SystemData {
         super::adopt::data_of(&self.snapshot, &self.system)
+    }
+
+    /// The same view for somebody who sees only those of it that are in another sight, too.
+    #[must_use]
+    pub fn within(mut self, sight: &Sight) -> Self {
+        if let Sight::Within(condition) = sight {
+            let bound = self.bind(condition);
+            self.sight = Some(match self.sight.take() {
+                Some(own) => Bound::All(vec![own, bound]),
+                None => bound,
+            });
+        }
+        self
+    }
+
+    /// The rules with who is in which segment today. Between midnight and the moment when the engine has the new day's
+    /// memberships they are computed here: for whom a date has come within, or gone out of, reach.
+    fn current(&self) -> &Arc<Live> {
+        if self.live.is_for(self.now) {
+            return &self.live;
+        }
+        self.of_today.get_or_init(|| self.midnight.pass(&self.live, &self.snapshot, &self.system, self.now))
     }
 
     fn bind(&self, condition: &Condition) -> Bound {
@@ -171,8 +196,7 @@ impl Reader {
     fn sees(&self, row: RowNo) -> bool {
         let Some(sight) = &self.sight else { return true };
         let (chunk, at) = locate(row);
-        let members = self.live.members.row(row);
-        let around = Around { today: self.live.today, members: &|place| members.contains(place) };
+        let around = Around { today: self.today(), members: &|place| self.current().members.row(row).contains(place) };
         self.data().chunks.get(chunk).is_some_and(|chunk| sight.holds(chunk, at, &around))
     }
 
@@ -189,10 +213,10 @@ impl Reader {
         }
         let is_member: &dyn Fn(usize) -> bool = match &end_user {
             Some(end_user) => {
-                let row = self.live.members.row(end_user.row());
+                let row = self.current().members.row(end_user.row());
                 &move |place| row.contains(place)
             }
-            None => &|place| self.live.nobody().get(place).copied().unwrap_or_default(),
+            None => &|place| self.current().nobody().get(place).copied().unwrap_or_default(),
         };
         let members = segments.alphabetical().filter(|(_, place)| is_member(*place));
         Members { known: end_user.is_some(), segments: members.map(|(id, _)| id.clone()).collect() }
@@ -205,10 +229,10 @@ impl Reader {
         let place = segments.place(segment)?;
         let end_user = self.end_user(id);
         let members = match &end_user {
-            Some(end_user) => self.live.members.row(end_user.row()).flags(),
-            None => self.live.nobody().to_vec(),
+            Some(end_user) => self.current().members.row(end_user.row()).flags(),
+            None => self.current().nobody().to_vec(),
         };
-        segments.run_script(place, &Seen { reader: self, end_user }, &members, self.live.today).err()
+        segments.run_script(place, &Seen { reader: self, end_user }, &members, self.today()).err()
     }
 
     // ---- questions ----
@@ -247,8 +271,9 @@ impl Reader {
     #[must_use]
     pub fn members(&self, segment: &SegmentId, after: Option<RowNo>, limit: usize) -> Page {
         let place = self.live.rules.segments.place(segment);
+        let members = &self.current().members;
         self.page_of(after, limit, |no, chunk| {
-            place.map_or(Mask::NONE, |place| self.in_sight(no, chunk).and(&self.live.members.mask(no, place)))
+            place.map_or(Mask::NONE, |place| self.in_sight(no, chunk).and(&members.mask(no, place)))
         })
     }
 
@@ -257,9 +282,10 @@ impl Reader {
     pub fn segment_count(&self, segment: &SegmentId) -> u64 {
         let Some(place) = self.live.rules.segments.place(segment) else { return 0 };
         if self.sees_all() {
-            return self.live.members.count(place);
+            return self.current().members.count(place);
         }
-        let seen = |no, chunk: &Chunk| self.in_sight(no, chunk).and(&self.live.members.mask(no, place)).count();
+        let members = &self.current().members;
+        let seen = |no, chunk: &Chunk| self.in_sight(no, chunk).and(&members.mask(no, place)).count();
         self.each_chunk(seen).into_iter().sum()
     }
 
@@ -268,11 +294,12 @@ impl Reader {
     pub fn segment_counts(&self) -> Vec<(SegmentId, u64)> {
         let segments = self.live.rules.segments.alphabetical();
         let Some(sight) = &self.sight else {
-            return segments.map(|(id, place)| (id.clone(), self.live.members.count(place))).collect();
+            let members = &self.current().members;
+            return segments.map(|(id, place)| (id.clone(), members.count(place))).collect();
         };
         let seen = self.each_chunk(|no, chunk| self.ask_bound(sight, no, chunk, &present(chunk)));
-        let count =
-            |place| seen.iter().enumerate().map(|(no, seen)| self.live.members.mask(no, place).and(seen).count()).sum();
+        let members = &self.current().members;
+        let count = |place| seen.iter().enumerate().map(|(no, seen)| members.mask(no, place).and(seen).count()).sum();
         segments.map(|(id, place)| (id.clone(), count(place))).collect()
     }
 
@@ -324,7 +351,10 @@ impl Reader {
     /// [`OutOfTime`]: they take longer.
     pub fn preview(&self, rules: &Arc<RuleSet>, time: Duration) -> Result<Vec<SegmentChange>, OutOfTime> {
         let progress = Progress::within(time);
-        let other = Live::renewed(Some(&self.live), self.data(), rules, self.now, &progress);
+        let seen = self.each_chunk(|no, chunk| self.in_sight(no, chunk));
+        // Not even how long others take is to be told.
+        let some = (!self.sees_all()).then_some(seen.as_slice());
+        let other = Live::renewed_among(Some(self.current()), self.data(), rules, self.now, &progress, some);
         if progress.ran_out() {
             return Err(OutOfTime { time, end_users: self.len() });
         }
@@ -334,7 +364,6 @@ impl Reader {
             .collect();
         ids.sort();
         ids.dedup();
-        let seen = self.each_chunk(|no, chunk| self.in_sight(no, chunk));
         let changes = ids.into_iter().map(|id| self.change(id, &other, &seen));
         Ok(changes
             .filter(|change| change.enters + change.leaves > 0 || change.before.is_some() != change.after.is_some())
@@ -355,7 +384,7 @@ impl Reader {
             failures: new.filter(|_| self.sees_all()).map(|place| other.failures.of_place(place).0),
         };
         for (no, seen) in seen.iter().enumerate() {
-            let before = old.map_or(Mask::NONE, |place| self.live.members.mask(no, place)).and(seen);
+            let before = old.map_or(Mask::NONE, |place| self.current().members.mask(no, place)).and(seen);
             let after = new.map_or(Mask::NONE, |place| other.members.mask(no, place)).and(seen);
             let (enters, leaves) = (after.without(&before), before.without(&after));
             change.before = change.before.map(|count| count + before.count());
@@ -376,12 +405,12 @@ impl Reader {
     pub(super) fn ask(&self, question: &Question, no: usize, chunk: &Chunk, run: &Run) -> Mask {
         let asked = self.ask_bound(&question.bound, no, chunk, &self.in_sight(no, chunk));
         let Some(segment) = &question.script else { return asked };
-        let mut script = self.live.rules.segments.draft(segment, self.live.today);
+        let mut script = self.live.rules.segments.draft(segment, self.today());
         let mut found = Mask::NONE;
         for at in asked.rows().take_while(|_| run.progress.goes_on()) {
             let row = (no * ROWS + at) as RowNo;
             let facts = Seen { reader: self, end_user: Some(self.at(row)) };
-            let members = self.live.members.row(row).flags();
+            let members = self.current().members.row(row).flags();
             match script.judge(&facts, &members) {
                 Ok(true) => found.set(at),
                 Ok(false) => {}
@@ -392,7 +421,7 @@ impl Reader {
     }
 
     fn ask_bound(&self, bound: &Bound, no: usize, chunk: &Chunk, within: &Mask) -> Mask {
-        let around = Around { today: self.live.today, members: &|place| self.live.members.mask(no, place) };
+        let around = Around { today: self.today(), members: &|place| self.current().members.mask(no, place) };
         bound.ask(chunk, within, &around)
     }
 

@@ -48,6 +48,18 @@ impl Live {
         now: Timestamp,
         progress: &Progress,
     ) -> Self {
+        Self::renewed_among(old, data, rules, now, progress, None)
+    }
+
+    /// The same where nobody is judged but some rows, chunk by chunk; of all others it knows nothing new.
+    pub(crate) fn renewed_among(
+        old: Option<&Self>,
+        data: &SystemData,
+        rules: &Arc<RuleSet>,
+        now: Timestamp,
+        progress: &Progress,
+        some: Option<&[Mask]>,
+    ) -> Self {
         let today = rules.today(now);
         let judge = match old {
             Some(old) if Arc::ptr_eq(&old.rules, rules) => old.judge_for(&data.catalogue),
@@ -67,7 +79,9 @@ impl Live {
         let renewals = live.renewals(old, data);
         let chunks = in_parallel(data.chunks.len(), progress, |no| {
             let chunk = data.chunks.get(no)?;
-            Some(Arc::new(live.renew_chunk(old, &renewals, data, no, chunk, progress)))
+            let present = chunk.column(IDS).map_or(Mask::NONE, |ids| Mask::of(ids.present()));
+            let judged = some.map_or(present, |some| some.get(no).map_or(Mask::NONE, |some| present.and(some)));
+            Some(Arc::new(live.renew_chunk(old, &renewals, data, (no, chunk), &judged, progress)))
         });
         live.members = Members::new(segments, chunks);
         live
@@ -106,17 +120,16 @@ impl Live {
         }
     }
 
-    /// The bits of one chunk.
+    /// The bits of one chunk, of which only some rows are judged.
     fn renew_chunk(
         &self,
         old: Option<&Self>,
         renewals: &[Renewal],
         data: &SystemData,
-        no: usize,
-        chunk: &Chunk,
+        (no, chunk): (usize, &Chunk),
+        judged: &Mask,
         progress: &Progress,
     ) -> ChunkMembers {
-        let present = chunk.column(IDS).map_or(Mask::NONE, |ids| Mask::of(ids.present()));
         let mut masks: Vec<Mask> = Vec::with_capacity(renewals.len());
         let mut changed: Vec<Mask> = Vec::with_capacity(renewals.len());
         for (place, (renewal, segment)) in renewals.iter().zip(self.rules.segments.order()).enumerate() {
@@ -125,12 +138,13 @@ impl Live {
             let around = Around { today: self.today, members: &mask_of };
             let mut stale = match &renewal.stale {
                 Stale::Nothing => Mask::NONE,
-                Stale::Due(due) => due.ask(chunk, &present, &around),
-                Stale::Everybody => present,
+                Stale::Due(due) => due.ask(chunk, judged, &around),
+                Stale::Everybody => *judged,
             };
             for asked in segment.depends_on().iter().filter_map(|id| self.rules.segments.place(id)) {
                 stale = stale.or(&changed.get(asked).copied().unwrap_or(Mask::NONE));
             }
+            stale = stale.and(judged);
             let mask = if stale.is_empty() {
                 before
             } else {

@@ -147,6 +147,11 @@ impl Caller {
     pub(crate) fn demand(&self, permission: Permission, system: Option<&SystemId>) -> Result<(), Problem> {
         demand(&self.principal, permission, system)
     }
+
+    /// Refuses who has a permission in a system over some of its end users only.
+    pub(crate) fn demand_over_all(&self, permission: Permission, system: &SystemId, why: &str) -> Result<(), Problem> {
+        demand_over_all(&self.principal, permission, system, why)
+    }
 }
 
 impl FromRequestParts<Gate> for Caller {
@@ -237,6 +242,13 @@ impl<P: Demand> FromRequestParts<Gate> for At<P> {
     }
 }
 
+impl<P: Demand> At<P> {
+    /// A view of the system's end users as they are now, of those that the caller may see.
+    pub(crate) fn reader(&self) -> Result<Reader, Problem> {
+        self.reader_for(&self.rules, P::PERMISSIONS)
+    }
+}
+
 impl<P> At<P> {
     /// The system.
     pub(crate) fn system(&self) -> &SystemId {
@@ -253,9 +265,9 @@ impl<P> At<P> {
         param(&self.params, name)
     }
 
-    /// The caller's name.
-    pub(crate) fn who(&self) -> &str {
-        &self.actor.principal.name
+    /// What tells the caller from every other one, and stays.
+    pub(crate) fn who(&self) -> String {
+        self.actor.principal.id().into_owned()
     }
 
     /// Refuses who lacks another permission in this system.
@@ -268,19 +280,20 @@ impl<P> At<P> {
         self.demand(publish(stage))
     }
 
-    /// A view of the system's end users as they are now, of those that the caller may see.
-    pub(crate) fn reader(&self) -> Result<Reader, Problem> {
-        self.reader_for(&self.rules, Permission::EndUsersRead)
+    /// A view of those end users of a system over whom the caller has all these permissions.
+    pub(crate) fn reader_for(&self, rules: &RuleSet, permissions: &[Permission]) -> Result<Reader, Problem> {
+        view(&self.state, &rules.system, &sight(&self.actor.principal, rules, permissions))
     }
 
-    /// The same of another system.
-    pub(crate) fn reader_in(&self, rules: &RuleSet) -> Result<Reader, Problem> {
-        self.reader_for(rules, Permission::EndUsersRead)
+    /// Those of a view's end users over whom the caller has another permission, too.
+    pub(crate) fn narrowed(&self, reader: Reader, permission: Permission) -> Reader {
+        let sight = sight(&self.actor.principal, reader.rules(), &[permission]);
+        reader.within(&sight)
     }
 
-    /// A view of those end users of a system over whom the caller has a permission.
-    pub(crate) fn reader_for(&self, rules: &RuleSet, permission: Permission) -> Result<Reader, Problem> {
-        view(&self.state, &rules.system, &sight(&self.actor.principal, rules, permission))
+    /// Refuses who has a permission in this system over some of its end users only.
+    pub(crate) fn demand_over_all(&self, permission: Permission, why: &str) -> Result<(), Problem> {
+        demand_over_all(&self.actor.principal, permission, self.system(), why)
     }
 
     /// The rules of another system, for a caller with all those permissions there; 403 and 404 as for the one in the path.
@@ -381,15 +394,36 @@ impl FromRequestParts<Gate> for Scraper {
     }
 }
 
-/// The end users of a system over whom somebody has a permission. A unit group that is gone from the rules grants nothing.
-fn sight(principal: &Principal, rules: &RuleSet, permission: Permission) -> Sight {
-    match principal.sight(&rules.system, permission) {
-        Granted::All => Sight::All,
-        Granted::None => Sight::Within(Condition::Constant(false)),
+/// The end users of a system over whom somebody has all these permissions, whichever entries of data access they come
+/// from. A unit group that is gone from the rules grants nothing.
+pub(crate) fn sight(principal: &Principal, rules: &RuleSet, permissions: &[Permission]) -> Sight {
+    let granted = permissions.iter().map(|permission| principal.sight(&rules.system, *permission));
+    let mut bounds: Vec<Granted> = granted.filter(|granted| *granted != Granted::All).collect();
+    // Mostly one entry gives them all.
+    bounds.dedup();
+    if bounds.is_empty() {
+        return Sight::All;
+    }
+    let conditions = bounds.into_iter().map(|granted| match granted {
+        Granted::All => Condition::Constant(true),
+        Granted::None => Condition::Constant(false),
         Granted::UnitGroups(ids) => {
             let groups = rules.settings.unit_groups.iter().filter(|group| ids.contains(&group.id));
-            Sight::Within(Condition::Any(groups.map(|group| group.condition.clone()).collect()).simplified())
+            Condition::Any(groups.map(|group| group.condition.clone()).collect())
         }
+    });
+    Sight::Within(Condition::All(conditions.collect()).simplified())
+}
+
+/// Refuses who has the permission over some of a system's end users only; `why` says what takes all of them.
+fn demand_over_all(principal: &Principal, permission: Permission, system: &SystemId, why: &str) -> Result<(), Problem> {
+    match principal.sight(system, permission) {
+        Granted::All => Ok(()),
+        Granted::None => Err(Problem::lacking(permission)),
+        Granted::UnitGroups(_) => Err(Problem::new(
+            Kind::Forbidden,
+            format!("{why}: this takes `{permission}` over every end user of the system, and yours is over some"),
+        )),
     }
 }
 

@@ -11,6 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Gate;
 use super::problem::{Kind, Problem};
+use crate::accounts::Accounts;
+use crate::model::SystemId;
 
 /// Items of a list when the caller does not say.
 const DEFAULT_LIMIT: usize = 50;
@@ -75,9 +77,10 @@ impl Page {
         ListPage { items, next_cursor }
     }
 
-    /// The cursor as the row to go on after; 400 when it is none.
-    pub(crate) fn row(&self) -> Result<Option<u32>, Problem> {
-        self.number()?.map(|row| u32::try_from(row).map_err(|_| bad_cursor())).transpose()
+    /// The cursor as the row to go on after; 400 when it is none of [`cursor_after`] in that system.
+    pub(crate) fn row(&self, accounts: &Accounts, system: &SystemId) -> Result<Option<u32>, Problem> {
+        let row = |text| u32::try_from(accounts.bookmarked(text, &rows_of(system))?).ok();
+        self.after().map(|text| row(text).ok_or_else(bad_cursor)).transpose()
     }
 
     /// What the last answer's last item was.
@@ -98,6 +101,16 @@ pub(crate) struct ListPage<T> {
     pub(crate) items: Vec<T>,
     /// What to send as `cursor` for the next page; null at the end.
     pub(crate) next_cursor: Option<String>,
+}
+
+/// A cursor to go on after a row of a system. It is sealed: rows would tell whoever sees some end users how many others
+/// stand between them.
+pub(crate) fn cursor_after(row: u32, accounts: &Accounts, system: &SystemId) -> Result<String, Problem> {
+    Ok(cursor(&accounts.bookmark(row.into(), &rows_of(system))?))
+}
+
+fn rows_of(system: &SystemId) -> String {
+    format!("rows of {system}")
 }
 
 /// What is behind a cursor is nobody's business but ours.

@@ -455,7 +455,7 @@ impl From<FilterError> for Problem {
     fn from(error: FilterError) -> Self {
         let kind = match error {
             FilterError::Unknown(_) => Kind::NotFound,
-            FilterError::NotYours { .. } => Kind::Forbidden,
+            FilterError::NotYours(_) => Kind::Forbidden,
             FilterError::Taken(_) | FilterError::TooMany => Kind::Conflict,
             FilterError::Write(write) => return write.into(),
         };

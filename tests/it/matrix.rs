@@ -1,4 +1,5 @@
-//! Who may call what: every operation of the API's document × every role × a client's own and another system.
+//! Who may call what: every operation of the API's document × every role × clients and sessions × one's own and another
+//! system × inside and outside of one's unit group.
 //!
 //! What is expected stands here, apart from the server and from its document. An operation without an entry fails the
 //! test, so that nobody adds one without saying whom it is for.
@@ -6,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use reqwest::Method;
+use reqwest::blocking::RequestBuilder;
 use serde_json::{Value, json};
 
-use crate::support::{Ask, Client, crm, operators_setup, segment};
+use crate::support::{Ask, Client, PASSWORD, Reply, Server, Visitor, crm, operator, operators_setup, segment};
 
 /// Where a permission counts.
 #[derive(Clone, Copy, PartialEq)]
@@ -157,6 +159,42 @@ const ENTRIES: &[(&str, Entry)] = &[
     ("metrics", Needs(Account, &["metrics:read"])),
 ];
 
+/// What operations about end users are about: here it matters who is inside of the asker's unit groups.
+#[derive(Clone, Copy, PartialEq)]
+enum About {
+    /// One end user: who is outside is as one that there is not.
+    One,
+    /// Some: who is outside is not among them. `data_access` asks these in all ways.
+    Some,
+    /// All: refused to who has only some of them.
+    All,
+}
+
+/// Every operation whose permissions are over end users.
+#[rustfmt::skip]
+const ABOUT: &[(&str, About)] = &[
+    ("update_end_users", About::One),
+    ("get_end_user", About::One),
+    ("get_end_user_segments", About::One),
+    ("delete_end_user", About::One),
+    ("unset_attribute", About::One),
+    ("explain_segment", About::One),
+    ("query_end_users", About::Some),
+    ("export_end_users", About::Some),
+    ("list_attributes", About::Some),
+    ("get_distribution", About::Some),
+    ("list_segment_counts", About::Some),
+    ("get_segment_count", About::Some),
+    ("list_segment_members", About::Some),
+    ("follow_events", About::Some),
+    ("preview", About::Some),
+    ("get_segment_history", About::All),
+    ("list_imports", About::All),
+    ("import_csv", About::All),
+    ("show_import", About::All),
+    ("import_errors", About::All),
+];
+
 /// Every permission.
 const ALL: &[&str] = &[
     "end_users:read",
@@ -249,6 +287,12 @@ fn operations(document: &Value) -> Vec<Operation> {
     operations
 }
 
+/// The path of an operation about one end user.
+fn fill_in(operation: &Operation, end_user: &str) -> String {
+    let path = operation.path.replace("{s}", "own").replace("{id}", end_user).replace("{seg}", "big");
+    path.replace("{a}", "crm.Customer_Type")
+}
+
 /// The path in a system. The other parameters name what there is not, so that an allowed call is answered 404, 409 or 422
 /// and changes nothing; but where a file must be there to be asked for the permission to publish, they name that.
 fn fill(operation: &Operation, system: &str) -> String {
@@ -273,36 +317,87 @@ fn fill(operation: &Operation, system: &str) -> String {
 /// A body that is far enough from empty for the call to come to every permission, and changes nothing.
 fn body(operation: &Operation, token: &str) -> Value {
     match operation.id.as_str() {
-        "update_end_users" => json!({ "token": token, "data": [{ "Email": "a", "Seats": 1 }] }),
+        "update_end_users" => json!({ "token": token, "data": [{ "Email": "a", "Seats": 50 }] }),
         "create_system" => json!({ "id": "own" }),
         id if id.starts_with("put_") && operation.path.contains("{s}") => json!({ "text": "(" }),
         _ => json!({}),
     }
 }
 
-/// A call, as from behind a proxy, so that metrics are not open to this machine, against a file that nobody has, and behind
-/// an event that never was, so that nobody follows them.
+/// Who calls: a client by its access token, or an operator by the cookie of a session.
+enum By {
+    Client(Client),
+    Session(Visitor),
+}
+
+impl By {
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        match self {
+            // As from behind a proxy, so that metrics are not open to this machine.
+            Self::Client(client) => client.request(method, path).header("x-forwarded-for", "203.0.113.9"),
+            Self::Session(visitor) => visitor.request(method, path),
+        }
+    }
+}
+
+/// A call against a file that nobody has, and behind an event that never was, so that nobody follows them.
 #[track_caller]
-fn call(client: &Client, operation: &Operation, system: &str, token: &str) -> u16 {
-    let request = client.request(operation.method.clone(), &fill(operation, system));
-    let request = request.header("x-forwarded-for", "203.0.113.9").header("if-match", "\"nobodys\"");
-    let request = request.header("last-event-id", "none");
-    let reply = request.json(&body(operation, token)).ask();
+fn call(by: &By, operation: &Operation, system: &str, token: &str) -> Reply {
+    let request = by.request(operation.method.clone(), &fill(operation, system)).header("if-match", "\"nobodys\"");
+    let reply = request.header("last-event-id", "none").json(&body(operation, token)).ask();
     assert!(reply.status < 500, "{}: {}", operation.id, reply.body);
-    reply.status
+    reply
+}
+
+/// Someone outside of the unit group, whom nothing may name to an operator in it.
+const OUTSIDE: &str = "canary-outside";
+const UNIT_GROUP: &str = "[[unit_groups]]\nid = \"inside\"\nname = \"Inside\"\nrule = 'crm.Seats < 10'\n";
+
+/// An operator of this role with this data access, as it is stored.
+fn stored(name: &str, role: &str, unit_group: &str) -> Value {
+    let access = json!([{ "role": role, "data_view": "own", "system": "own", "unit_group": unit_group }]);
+    let roles = json!({ "primary_role": role, "extra_roles": [] });
+    operator(name, &json!({ "roles": roles, "data_access": access }))
+}
+
+/// A server with two production systems, `own` and `other`, and of each role an operator with all of `own` (`role-all`) and
+/// one bound to a unit group of it (`role-some`).
+fn houses() -> Server {
+    let mut setup = operators_setup().role("Nothing", &[]);
+    setup = setup.role("Everything", &["end_users:read", "end_users:write", "end_users:delete", "segments:read"]);
+    let mut operators = vec![stored("everything-some", "Everything", "inside")];
+    for (role, _) in roles() {
+        operators.push(stored(&format!("{role}-all"), role, "*"));
+        operators.push(stored(&format!("{role}-some"), role, "inside"));
+    }
+    let server = setup.start();
+    for id in ["own", "other"] {
+        server.client().post("/admin/v1/systems", &json!({ "id": id })).is(201);
+        let files = [
+            ("system.toml", format!("name = \"{id}\"\nstage = \"production\"\n{UNIT_GROUP}")),
+            ("integrations/crm.toml", crm()),
+            ("segments/big.rhai", segment("crm.Seats > 5")),
+        ];
+        server.system(id).write(&files.each_ref().map(|(path, text)| (*path, text.as_str())));
+        server.system(id).reload();
+    }
+    for (id, seats) in [("inside", 7), (OUTSIDE, 77)] {
+        server.system("own").update("crm", &json!([{ "Email": id, "Seats": seats, "Type": id }])).counts();
+    }
+    server.put_operators(&operators)
+}
+
+fn logged_in(server: &Server, name: &str) -> By {
+    let visitor = server.visitor();
+    visitor.log_in(name, PASSWORD).is(204);
+    By::Session(visitor)
 }
 
 #[test]
 fn exactly_the_allowed_cells_answer() {
     let entries: BTreeMap<&str, &Entry> = ENTRIES.iter().map(|(id, entry)| (*id, entry)).collect();
-    let server = operators_setup().role("Nothing", &[]).start();
-    // Both are production systems: `own` is the caller's.
-    for id in ["own", "other"] {
-        server.client().post("/admin/v1/systems", &json!({ "id": id })).is(201);
-        let files = [("integrations/crm.toml", crm()), ("segments/big.rhai", segment("crm.Seats > 5"))];
-        server.system(id).write(&files.each_ref().map(|(path, text)| (*path, text.as_str())));
-        server.system(id).reload();
-    }
+    let about: BTreeMap<&str, About> = ABOUT.iter().copied().collect();
+    let server = houses();
     let token = |system: &str| server.system(system).token("crm");
     let tokens = [("own", token("own")), ("other", token("other"))];
     let operations = operations(&server.anonymous().get("/openapi.json").is(200));
@@ -314,24 +409,41 @@ fn exactly_the_allowed_cells_answer() {
     let mut wrong = Vec::new();
     for (role, permissions) in roles() {
         // The document's `security` narrows nothing: what a role may is what its tokens may.
-        let (_, client) = server.client_of(role, Some(&["own"]));
-        for operation in &operations {
-            let entry = entries[operation.id.as_str()];
-            if matches!(entry, Open | Page) {
-                continue;
-            }
-            for (system, token) in &tokens {
-                let allowed = match entry {
-                    Needs(place, needed) => {
-                        let has_all = needed.iter().all(|permission| permissions.contains(permission));
-                        has_all && (*place == Account || *system == "own")
+        let client = By::Client(server.client_of(role, Some(&["own"])).1);
+        let (all, some) = (logged_in(&server, &format!("{role}-all")), logged_in(&server, &format!("{role}-some")));
+        for (who, by) in [("client", &client), ("all", &all), ("some", &some)] {
+            let is_session = matches!(by, By::Session(_));
+            // The role Admin has every system, and all of it.
+            let is_everywhere = is_session && role == "Admin";
+            let sees_some = who == "some" && !is_everywhere;
+            for operation in &operations {
+                let id = operation.id.as_str();
+                let entry = entries[id];
+                if matches!(entry, Open | Page) {
+                    continue;
+                }
+                for (system, token) in &tokens {
+                    let allowed = match entry {
+                        Needs(place, needed) => {
+                            let has_all = needed.iter().all(|permission| permissions.contains(permission));
+                            // The update names somebody new; imports that there are not are answered so.
+                            let takes_all = *place != Account && about.get(id) == Some(&About::All);
+                            has_all
+                                && (*place == Account || *system == "own" || is_everywhere)
+                                && !(sees_some && (takes_all || id == "update_end_users"))
+                        }
+                        _ => is_session,
+                    };
+                    let reply = call(by, operation, system, token);
+                    let status = reply.status;
+                    if (status != 403) != allowed || (status == 401 && !matches!(entry, Own)) {
+                        let Operation { method, path, .. } = operation;
+                        wrong
+                            .push(format!("{role} {who}: {method} {path} in `{system}`: {status}, allowed: {allowed}"));
                     }
-                    _ => false,
-                };
-                let status = call(&client, operation, system, token);
-                if (status != 403) != allowed || status == 401 {
-                    let Operation { method, path, .. } = operation;
-                    wrong.push(format!("{role}: {method} {path} in `{system}`: {status}, allowed: {allowed}"));
+                    if sees_some && reply.body.contains(OUTSIDE) {
+                        wrong.push(format!("{role} {who}: {id} tells of somebody outside: {}", reply.body));
+                    }
                 }
             }
         }
@@ -340,14 +452,52 @@ fn exactly_the_allowed_cells_answer() {
 }
 
 #[test]
+fn who_is_outside_of_the_unit_group_is_as_one_that_there_is_not() {
+    let entries: BTreeMap<&str, &Entry> = ENTRIES.iter().map(|(id, entry)| (*id, entry)).collect();
+    let about: BTreeMap<&str, About> = ABOUT.iter().copied().collect();
+    let server = houses();
+    let token = server.system("own").token("crm");
+    let some = logged_in(&server, "everything-some");
+    for operation in operations(&server.anonymous().get("/openapi.json").is(200)) {
+        let id = operation.id.as_str();
+        let Needs(_, needed) = entries[id] else { continue };
+        let over_end_users = needed.iter().any(|permission| permission.starts_with("end_users:"));
+        assert_eq!(about.contains_key(id), over_end_users, "is {id} about one end user, some or all of them?");
+        if about.get(id) != Some(&About::One) {
+            continue;
+        }
+        let ask = |end_user: &str| {
+            let body = json!({ "token": token, "data": [{ "Email": end_user, "Status": "x" }] });
+            let request = some.request(operation.method.clone(), &fill_in(&operation, end_user));
+            let reply = if operation.method == Method::POST { request.json(&body) } else { request }.ask();
+            let times = regex::Regex::new(r"\d{4}-\d\d-\d\dT[0-9:.]+Z").unwrap();
+            let text = times.replace_all(&reply.body, "TIME").replace(end_user, "SOMEBODY");
+            (reply.status, text)
+        };
+        let (outside, nobody) = (ask(OUTSIDE), ask("canary-nobody"));
+        assert_eq!(outside, nobody, "{id}");
+        let inside = ask("inside");
+        assert!((200..300).contains(&inside.0), "{id}: {inside:?}");
+        assert_ne!(inside, outside, "{id} tells of who is inside");
+        if operation.method == Method::DELETE {
+            server.system("own").update("crm", &json!([{ "Email": "inside", "Seats": 7, "Type": "inside" }])).counts();
+        }
+    }
+    assert_eq!(server.system("own").attributes(OUTSIDE)["crm"]["Customer_Type"], OUTSIDE, "nothing was done to them");
+}
+
+#[test]
 fn without_an_access_token_only_what_is_open_answers() {
     let entries: BTreeMap<&str, &Entry> = ENTRIES.iter().map(|(id, entry)| (*id, entry)).collect();
     let server = operators_setup().start();
     let forged = server.anonymous().with_bearer("eyJhbGciOiJub25lIn0.e30.");
+    let stranger = server.visitor();
+    stranger.set_cookie(Some("rollcall_session=canary".to_owned()));
+    let callers = [By::Client(server.anonymous()), By::Client(forged), By::Session(stranger)];
     for operation in operations(&server.anonymous().get("/openapi.json").is(200)) {
         let Some(Needs(..) | Own) = entries.get(operation.id.as_str()) else { continue };
-        for client in [&server.anonymous(), &forged] {
-            assert_eq!(call(client, &operation, "shop", ""), 401, "{}", operation.id);
+        for by in &callers {
+            assert_eq!(call(by, &operation, "shop", "").status, 401, "{}", operation.id);
         }
     }
 }

@@ -58,6 +58,7 @@ fn users_are_managed_from_a_terminal() {
         "{conflict}"
     );
     run(0, &["reset", "ann@example.com"]);
+    run(0, &["reset-totp", "ann@example.com"]);
     run(0, &["enable", "ann@example.com"]);
     run(0, &["resend", "ann@example.com"]);
     assert!(run(1, &["resend", "bob@example.com"]).contains("PROVISIONED"));

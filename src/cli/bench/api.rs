@@ -149,6 +149,15 @@ impl Api {
         same(&get(&self.authority, "/healthz", None), connections)
     }
 
+    /// The request to make a user, who is mailed a link.
+    pub(super) fn make_user(&self, username: &str, email: &str) -> Vec<u8> {
+        let user = serde_json::json!({
+            "username": username, "first_name": "", "last_name": "", "email": email,
+            "roles": { "primary_role": { "role": "Viewer" }, "extra_roles": [] },
+        });
+        post(&self.authority, "/admin/v1/users", Some(&self.access_token), user.to_string().as_bytes())
+    }
+
     /// The load of requests for an access token.
     pub(super) fn tokens(&self, id: &str, secret: &str, connections: u64) -> Vec<Constant> {
         same(&token_request(&self.authority, id, secret), connections)
@@ -238,6 +247,18 @@ pub(super) fn get(authority: &str, path: &str, access_token: Option<&str>) -> Ve
 fn token_request(authority: &str, id: &str, secret: &str) -> Vec<u8> {
     let body = serde_json::json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret });
     post(authority, "/accounts/connect/token", None, body.to_string().as_bytes())
+}
+
+/// A POST request of somebody without a token, who calls from the address of that number.
+pub(super) fn post_from(authority: &str, path: &str, caller: u64, body: &Value) -> Vec<u8> {
+    let [.., b, c, d] = caller.to_be_bytes();
+    let body = body.to_string();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: {authority}\r\nX-Forwarded-For: 10.{b}.{c}.{d}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// A POST request with a JSON body.

@@ -93,6 +93,11 @@ pub(super) enum What {
     Tokens,
     /// Page loads beside a rule that runs as a slow script.
     Script,
+    /// P9: page loads while operators log in on 8 connections.
+    LogIns,
+    /// S5: whether the time of a log-in, a forgotten password, an access request or an activation tells that there is an
+    /// account.
+    Doors,
     /// Print the data set as CSV.
     Data,
     /// Write the rules of the system `bench` into the folder DIR.
@@ -119,6 +124,8 @@ impl What {
             (Self::Segments, Question::Segments),
             (Self::Script, Question::Script),
             (Self::Tokens, Question::Tokens),
+            (Self::LogIns, Question::LogIns),
+            (Self::Doors, Question::Doors),
             (Self::Large, Question::Large),
             (Self::Import, Question::Import),
         ];
@@ -243,7 +250,7 @@ mod tests {
     #[test]
     fn a_question_alone_is_asked_alone() {
         assert_eq!(What::PageLoad.questions(), [Question::PageLoad]);
-        assert_eq!(What::All.questions().len(), 12);
+        assert_eq!(What::All.questions().len(), 14);
         assert_eq!(What::Data.questions(), []);
     }
 }

@@ -36,6 +36,10 @@ pub enum Question {
     Tokens,
     /// P2 beside a rule that runs as a script.
     Script,
+    /// P9, of people: P2 beside log-ins.
+    LogIns,
+    /// S5: whether a door's time tells that there is an account.
+    Doors,
 }
 
 impl Question {
@@ -56,6 +60,8 @@ impl Question {
             Self::Segments => ("segments", "P8 updates, 500 segments"),
             Self::Tokens => ("tokens", "P9 tokens"),
             Self::Script => ("script", "page loads, a slow script"),
+            Self::LogIns => ("log-ins", "P9 page loads, 8 log-ins"),
+            Self::Doors => ("doors", "S5 is there an account"),
         }
     }
 
@@ -67,7 +73,17 @@ impl Question {
 
     /// Whether it starts and stops servers, or writes the files of rules.
     pub(super) fn needs_own_server(self) -> bool {
-        matches!(self, Self::Import | Self::Start | Self::Rule | Self::Large | Self::Segments | Self::Script)
+        matches!(
+            self,
+            Self::Import
+                | Self::Start
+                | Self::Rule
+                | Self::Large
+                | Self::Segments
+                | Self::Script
+                | Self::LogIns
+                | Self::Doors
+        )
     }
 
     /// The question, for people.
@@ -129,11 +145,21 @@ pub enum Metric {
     ScriptRule,
     /// What that rule takes for one end user.
     ScriptTime,
+    /// Log-ins a second.
+    LogIns,
+    /// Median latency of a log-in with a wrong password.
+    LogIn,
+    /// Of asking for a mail to reset the password.
+    Forgot,
+    /// Of asking for access.
+    AccessRequest,
+    /// Of an activation link that does not work.
+    Activation,
 }
 
 impl Metric {
     /// All.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 29] = [
         Self::Records,
         Self::Updates,
         Self::Answers,
@@ -158,6 +184,11 @@ impl Metric {
         Self::AllRules,
         Self::ScriptRule,
         Self::ScriptTime,
+        Self::LogIns,
+        Self::LogIn,
+        Self::Forgot,
+        Self::AccessRequest,
+        Self::Activation,
     ];
     /// The median latencies of the filters `a` to `e`.
     pub const FILTERS: [Self; 5] = [Self::A, Self::B, Self::C, Self::D, Self::E];
@@ -190,6 +221,11 @@ impl Metric {
             Self::AllRules => ("all_rules", "all rules live", "ms"),
             Self::ScriptRule => ("script_rule", "the script live", "s"),
             Self::ScriptTime => ("script_time", "the script, an end user", "µs"),
+            Self::LogIns => ("log_ins", "log-ins", "/s"),
+            Self::LogIn => ("log_in", "log-in", "ms"),
+            Self::Forgot => ("forgot", "forgotten password", "ms"),
+            Self::AccessRequest => ("access_request", "access request", "ms"),
+            Self::Activation => ("activation", "activation", "ms"),
         }
     }
 

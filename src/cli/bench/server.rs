@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(1);
 const LOG_LINES: usize = 20;
 /// The client that the first start makes.
 const CLIENT: &str = "bench";
-/// The operator that the first start makes; nobody logs in.
+/// The operator that the first start makes.
 const ADMIN_EMAIL: &str = "bench@rollcall.example";
 
 /// How to start it.
@@ -63,6 +63,11 @@ impl Launcher {
         Credentials::Client(CLIENT.into(), self.secret.clone())
     }
 
+    /// The operator's address and password.
+    pub(super) fn admin(&self) -> (&'static str, String) {
+        (ADMIN_EMAIL, format!("{}!", self.secret))
+    }
+
     /// Starts the server and waits until `/readyz` says 200; gives the time that this took.
     pub(super) async fn start(&self) -> Result<(Server, Duration), BenchError> {
         let before = Instant::now();
@@ -90,11 +95,12 @@ impl Launcher {
                 command.env_remove(name);
             }
         }
+        let (email, password) = self.admin();
         command
             .env("ROLLCALL_BOOTSTRAP_CLIENT_ID", CLIENT)
             .env("ROLLCALL_BOOTSTRAP_CLIENT_SECRET", &self.secret)
-            .env("ROLLCALL_BOOTSTRAP_ADMIN_EMAIL", ADMIN_EMAIL)
-            .env("ROLLCALL_BOOTSTRAP_ADMIN_PASSWORD", format!("{}!", self.secret))
+            .env("ROLLCALL_BOOTSTRAP_ADMIN_EMAIL", email)
+            .env("ROLLCALL_BOOTSTRAP_ADMIN_PASSWORD", password)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());

@@ -36,7 +36,7 @@ const fn faster(metric: Metric) -> Target {
 }
 
 /// The targets, for a million end users with 50 segments and 64 connections.
-pub(super) const TARGETS: [Target; 34] = {
+pub(super) const TARGETS: [Target; 39] = {
     use Metric as M;
     use Question as Q;
     [
@@ -76,6 +76,12 @@ pub(super) const TARGETS: [Target; 34] = {
         Target { must: Some(0.7), aim: Some(0.9), ..least(Q::Segments, M::Updates, FEW) },
         // Page loads with a slow rule among the segments: as without it.
         Target { must: Some(0.9), aim: Some(1.0), ..least(Q::Script, M::Answers, WITHOUT) },
+        Target { against: Some(ALONE), ..most(Q::LogIns, M::P99, 3.0, 1.5) },
+        // The difference that an account makes.
+        most(Q::Doors, M::LogIn, 5.0, 1.0),
+        most(Q::Doors, M::Forgot, 5.0, 1.0),
+        most(Q::Doors, M::AccessRequest, 5.0, 1.0),
+        most(Q::Doors, M::Activation, 5.0, 1.0),
     ]
 };
 
@@ -83,6 +89,8 @@ pub(super) const TARGETS: [Target; 34] = {
 pub(super) const SMALL: &str = "a tenth of them";
 /// The same server with ten segments.
 pub(super) const FEW: &str = "10 segments";
+/// The same server while nobody logs in.
+pub(super) const ALONE: &str = "while nobody logs in";
 /// The same server without the slow rule.
 pub(super) const WITHOUT: &str = "without the script";
 

@@ -60,10 +60,13 @@ impl Connection {
 
     /// [`Self::exchange`], where any other status than 200 is an error.
     pub(super) async fn expect_ok(&mut self, request: &[u8]) -> Result<&[u8], BenchError> {
-        match self.exchange(request).await? {
-            Answer { status: 200, body } => Ok(body),
-            Answer { status, body } => Err(refused(request, status, body)),
-        }
+        self.expect(request, 200).await
+    }
+
+    /// [`Self::exchange`], where any other status than this is an error.
+    pub(super) async fn expect(&mut self, request: &[u8], status: u16) -> Result<&[u8], BenchError> {
+        let Answer { status: found, body } = self.exchange(request).await?;
+        if found == status { Ok(body) } else { Err(refused(request, found, body)) }
     }
 
     /// Sends a request whose body is a file, and reads its answer, which has to have that status.

@@ -14,10 +14,12 @@ use super::error::BenchError;
 use super::load::Latencies;
 use super::segments::{self, Segment, Source};
 
-/// The server's configuration. No script is too slow: how a slow one does is one of the questions.
+/// The server's configuration. No script is too slow: how a slow one does is one of the questions. Callers may say where
+/// they are, so that those who try a door are many.
 const CONFIG: &str = "\
 [server]
 listen = \"127.0.0.1:0\"
+trusted_proxies = [\"127.0.0.1\"]
 [storage]
 path = \"data\"
 [rules]
@@ -57,6 +59,11 @@ impl Workspace {
     /// The configuration file.
     pub(super) fn config(&self) -> PathBuf {
         self.path.join("config.toml")
+    }
+
+    /// Where the server puts mails.
+    pub(super) fn outbox(&self) -> PathBuf {
+        self.path.join("data/outbox")
     }
 
     /// The server's log.

@@ -7,6 +7,7 @@ use crate::engine::live::Live;
 use crate::engine::mask::Mask;
 use crate::engine::parallel::Progress;
 use crate::model::{Date, SegmentId};
+use crate::predicate::Condition;
 use crate::ruleset::{Files, compile};
 
 /// A day in milliseconds; and the first moment of a day.
@@ -207,4 +208,61 @@ proptest! {
         }
         engine.stop();
     }
+}
+
+#[test]
+fn after_midnight_every_answer_is_of_the_new_day_also_before_its_memberships_are_live() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(Timestamp::from_millis(START));
+    let engine = open_at(folder.path(), &clock);
+    adopt(&engine, &rules(0));
+    let day = |offset: i32| Value::Date(Date::from_days((START / DAY) as i32 + offset).unwrap());
+    let put = |id: &str, offset: i32| {
+        let mut call = update(INTEGRATIONS[0], Mode::Merge, &[]);
+        let sets = vec![(name("b"), Value::Number(9.0)), (name("c"), day(offset))];
+        call.records = vec![Record { id: EndUserId::new(id).unwrap(), sets }];
+        block(engine.update(call)).unwrap();
+    };
+    for (id, offset) in [("u0", 0), ("u1", -1), ("u2", -2), ("u3", -3), ("u4", 1)] {
+        put(id, offset);
+    }
+    let reader = || engine.reader(&system(), &Sight::All).unwrap();
+    let check = |recent: u64, old: u64, soon: u64| {
+        let reader = reader();
+        let counts: BTreeMap<String, u64> =
+            reader.segment_counts().into_iter().map(|(id, count)| (id.to_string(), count)).collect();
+        assert_eq!([counts["recent"], counts["old"], counts["soon"]], [recent, old, soon]);
+        for (id, count) in &counts {
+            let id = SegmentId::new(id).unwrap();
+            assert_eq!(reader.segment_count(&id), *count, "{id}");
+            let members = reader.members(&id, None, 100).rows;
+            assert_eq!(members.len() as u64, *count, "{id}");
+            for row in 0..5 {
+                let end_user = reader.at(row).id().to_owned();
+                let page_load = reader.segments_of(&EndUserId::new(&end_user).unwrap());
+                assert_eq!(page_load.segments.contains(&id), members.contains(&row), "{end_user} in {id}");
+            }
+            // Asked about by a filter, a rule, and as the bound of what somebody sees.
+            let asked = Condition::Segment(id.clone());
+            assert_eq!(reader.count(&reader.question(&asked)), *count, "{id}");
+            let within = engine.reader(&system(), &Sight::Within(asked)).unwrap();
+            assert_eq!((within.len(), within.segment_count(&id)), (*count, *count), "{id}");
+        }
+        let same = reader.preview(&rules(0), std::time::Duration::from_secs(60)).unwrap();
+        assert_eq!(same, [], "a new day is no change of rules");
+    };
+    check(4, 1, 2);
+    // While this is held, no new day goes live.
+    let held = engine.0.adopting.lock();
+    clock.set(Timestamp::from_millis(START + DAY));
+    assert!(!engine.snapshot().live[&system()].is_for(clock.now()));
+    check(3, 2, 1);
+    put("u3", 0);
+    check(4, 1, 1);
+    assert!(!engine.snapshot().live[&system()].is_for(clock.now()));
+    drop(held);
+    engine.roll_over().unwrap();
+    assert!(engine.snapshot().live[&system()].is_for(clock.now()));
+    check(4, 1, 1);
+    engine.stop();
 }

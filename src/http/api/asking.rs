@@ -32,13 +32,14 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// Reads the two ways to ask, of which one may be used; with neither, everybody is meant.
+    /// Reads the two ways to ask, of which one may be used; with neither, everybody is meant. With it comes the reader to
+    /// put it to: who asks about segments asks only of those whose segments it may read.
     pub(crate) async fn read<P>(
         at: &At<P>,
         condition: Option<Json>,
         rule: Option<String>,
-        reader: &Reader,
-    ) -> Result<Self, Problem> {
+        reader: Reader,
+    ) -> Result<(Self, Reader), Problem> {
         let asked = match (condition, rule) {
             (Some(_), Some(_)) => {
                 return Err(refused("/rule", "ambiguous", "send `where` or `rule`, not both".to_owned()));
@@ -59,10 +60,11 @@ impl Asked {
             Self::Condition(condition) => condition.segments().next().is_some(),
             Self::Rule(segment) => !segment.depends_on().is_empty(),
         };
-        if about_segments {
-            at.demand(Permission::SegmentsRead)?;
+        if !about_segments {
+            return Ok((asked, reader));
         }
-        Ok(asked)
+        at.demand(Permission::SegmentsRead)?;
+        Ok((asked, at.narrowed(reader, Permission::SegmentsRead)))
     }
 
     /// A turn to ask it, where it takes one.

@@ -188,7 +188,7 @@ pub(crate) async fn distribution(
     let condition = query.condition.as_deref().map(serde_json::from_str).transpose().map_err(|error| {
         Problem::new(Kind::Malformed, format!("`where` must be a filter as JSON, percent-encoded: {error}"))
     })?;
-    let asked = Asked::read(&at, condition, None, &reader).await?;
+    let (asked, reader) = Asked::read(&at, condition, None, reader).await?;
     aside(move || {
         let found = reader.find(&asked.question(&reader), SCRIPT_TIME)?;
         Ok(Json(answer(&reader, &attribute, kind, &found, top)))

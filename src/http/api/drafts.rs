@@ -172,8 +172,8 @@ pub(crate) async fn preview(
             None => files.remove(path),
         };
     }
-    let (state, system) = (at.state.clone(), at.system().clone());
-    let rules = match aside(move || Ok(state.rules.draft(&system, &files))).await? {
+    let (state, system, timed) = (at.state.clone(), at.system().clone(), reader.sees_all());
+    let rules = match aside(move || Ok(state.rules.draft(&system, &files, timed))).await? {
         Ok(rules) => Arc::new(rules),
         Err(errors) => {
             let errors = items(&errors);
@@ -261,11 +261,11 @@ pub(crate) async fn promote(
     if !dry_run {
         at.rules_in(&to, needed(dry_run, Some(target.settings.stage)))?;
     }
-    let reader = at.reader_in(&target)?;
+    let reader = at.reader_for(&target, &[Permission::EndUsersRead, Permission::SegmentsRead])?;
     let files = given(&at.rules.files, &reader.rules().files);
     let changed = FileChange::between(&reader.rules().files, &files);
-    let (state, system, draft) = (at.state.clone(), target.system.clone(), files.clone());
-    let rules = match aside(move || Ok(state.rules.draft(&system, &draft))).await? {
+    let (state, system, draft, timed) = (at.state.clone(), target.system.clone(), files.clone(), reader.sees_all());
+    let rules = match aside(move || Ok(state.rules.draft(&system, &draft, timed))).await? {
         Ok(rules) => Arc::new(rules),
         Err(errors) if dry_run => {
             let errors = items(&errors);

@@ -37,7 +37,7 @@ pub(crate) struct EndUserResponse {
     /// When each integration set one last.
     #[schema(value_type = BTreeMap<String, String>)]
     set_at: BTreeMap<IntegrationId, Timestamp>,
-    /// The segments that the end user is in now; only for callers with `segments:read`.
+    /// The segments that the end user is in now; only for callers with `segments:read` over this end user.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     segments: Option<Vec<SegmentId>>,
@@ -93,16 +93,11 @@ pub(crate) async fn show(at: At<needs::EndUsersRead>) -> Result<Json<EndUserResp
     let id = at.end_user()?;
     let reader = at.reader()?;
     let end_user = reader.end_user(&id).ok_or_else(unknown)?;
-    let segments = at.demand(Permission::SegmentsRead).is_ok().then(|| reader.segments_of(&id).segments);
     let (attributes, set_at) = visible(&end_user, reader.rules());
-    Ok(Json(EndUserResponse {
-        id: id.as_str().to_owned(),
-        created_at: end_user.created_at(),
-        updated_at: end_user.updated_at(),
-        attributes,
-        set_at,
-        segments,
-    }))
+    let (created_at, updated_at) = (end_user.created_at(), end_user.updated_at());
+    let members = at.narrowed(reader, Permission::SegmentsRead).segments_of(&id);
+    let segments = members.known.then_some(members.segments);
+    Ok(Json(EndUserResponse { id: id.as_str().to_owned(), created_at, updated_at, attributes, set_at, segments }))
 }
 
 type Attributes = BTreeMap<IntegrationId, BTreeMap<AttributeName, serde_json::Value>>;
@@ -203,7 +198,7 @@ pub(crate) async fn unset(at: At<needs::EndUsersWrite>) -> Result<StatusCode, Pr
 
 /// 404 for an end user over whom the caller does not have the permission, as for one that there is not.
 fn demand_in_sight<P>(at: &At<P>, id: &EndUserId, permission: Permission) -> Result<(), Problem> {
-    at.reader_for(&at.rules, permission)?.end_user(id).map(|_| ()).ok_or_else(unknown)
+    at.reader_for(&at.rules, &[permission])?.end_user(id).map(|_| ()).ok_or_else(unknown)
 }
 
 /// What the audit says of a change of an end user: a keyed hash stands for the identifier.

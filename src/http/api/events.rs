@@ -4,7 +4,7 @@
 //! makes nothing grow, and one that comes back goes on where it was. Where moves in between can't be told any more it
 //! gets a `reset`, which says that what it knows of members must be read anew.
 //!
-//! Invariants: only moves of end users in sight are told; before anything is told the follower is asked again whether it
+//! Invariants: only moves of end users in sight are told, and nothing of how many others there were; before anything is told the follower is asked again whether it
 //! still may; a stream ends with its token, its system, and the server's stop.
 
 use std::fmt::Write as _;
@@ -20,11 +20,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
-use super::super::auth::{Lasting, needs};
+use super::super::auth::{At, Lasting, needs};
 use super::super::problem::{Kind, Problem};
 use super::super::turns::Turn;
-use crate::engine::{Cause, Event};
-use crate::model::{EndUserId, SegmentId, Timestamp};
+use crate::accounts::SealError;
+use crate::engine::{Cause, Event, Reader};
+use crate::model::{EndUserId, SegmentId, SystemId, Timestamp};
 
 /// Moves that are written at once.
 const BATCH: usize = 256;
@@ -42,14 +43,17 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const NO_BUFFER: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
+/// Who follows, and where.
+type Stream = At<needs::EndUsersAndSegmentsRead>;
+
 /// What is followed.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EventsQuery {
-    /// The number after which to begin; 0: with the oldest that is kept. Left out: with what happens from now on.
+    /// The `id` of the event after which to begin; 0: with the oldest that is kept. Left out: with what happens from now on.
     #[param(required = false)]
-    after: Option<u64>,
+    after: Option<String>,
     /// Only these segments, with commas between them; left out: all.
     segment: Option<String>,
 }
@@ -106,7 +110,8 @@ impl<'a> From<&'a Cause> for EventCause<'a> {
 
 /// Follow who enters and leaves segments
 ///
-/// Server-sent events: `event: entered` or `left`, with a number as `id`. Who comes back with `Last-Event-ID` (as browsers
+/// Server-sent events: `event: entered` or `left`, with a number as `id` (for who sees only some of the end users, a text that
+/// tells nothing of how many moves lie in between). Who comes back with `Last-Event-ID` (as browsers
 /// do) misses nothing that is still kept: the last 65,536 moves of the system. `event: reset` says that some in between are
 /// not; then read the members anew. Deleting an end user is no move. A comment comes every 15 seconds.
 #[utoipa::path(
@@ -114,7 +119,7 @@ impl<'a> From<&'a Cause> for EventCause<'a> {
     params(
         ("s" = String, Path, description = "The system"),
         EventsQuery,
-        ("Last-Event-ID" = Option<u64>, Header, description = "The number after which to begin; goes before `after`"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the event after which to begin; goes before `after`"),
     ),
     responses(
         (status = 200, description = "Events without end; the schema is that of their `data`", body = EventData, content_type = "text/event-stream"),
@@ -130,7 +135,7 @@ pub(crate) async fn follow(
 ) -> Result<Response, Problem> {
     let Query(query) = query?;
     let segments = query.segment.as_deref().map(|list| segments_in(list, &lasting)).transpose()?;
-    let after = last_seen(&headers)?.or(query.after);
+    let after = last_seen(&headers)?.or(query.after.as_deref()).map(|id| number_of(id, &lasting.at)).transpose()?;
     let turn = lasting.at.state.turns().follow()?;
     let follower = Follower::new(lasting, after, segments, turn);
     let stream = futures_util::stream::unfold(follower, |mut follower| async move {
@@ -155,15 +160,34 @@ fn segments_in(list: &str, lasting: &Lasting<needs::EndUsersAndSegmentsRead>) ->
     list.split(',').map(str::trim).map(|id| known(id).ok_or_else(|| unknown(id))).collect()
 }
 
-/// The number in `Last-Event-ID`; an empty one says nothing.
-fn last_seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+/// What `Last-Event-ID` says; an empty one says nothing.
+fn last_seen(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
-    match value.to_str().unwrap_or("?").trim() {
-        "" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| {
-            Problem::new(Kind::Malformed, "`Last-Event-ID` is not one that an event had: send the last event's `id`")
-        }),
-    }
+    let id = value.to_str().map_err(|_| no_event())?.trim();
+    Ok((!id.is_empty()).then_some(id))
+}
+
+/// The number that an event's `id` stands for, or 0. Who sees only some of the end users can't name other numbers: by what
+/// follows on each it would learn how many moves of others lie in between.
+fn number_of(id: &str, at: &Stream) -> Result<u64, Problem> {
+    let named = id.parse().ok();
+    let number = match named {
+        Some(0) => named,
+        Some(_) => at.reader()?.sees_all().then_some(named).flatten(),
+        None => at.state.accounts.bookmarked(id, &moves_of(at.system())),
+    };
+    number.ok_or_else(no_event)
+}
+
+fn no_event() -> Problem {
+    Problem::new(
+        Kind::Malformed,
+        "`Last-Event-ID` (or `after`) is not one that an event had: send the last event's `id`, or 0",
+    )
+}
+
+fn moves_of(system: &SystemId) -> String {
+    format!("moves of {system}")
 }
 
 /// Somebody who follows, between two pieces of the stream.
@@ -213,7 +237,9 @@ impl Follower {
             }
             if text.is_empty() && self.written.elapsed() >= HEARTBEAT {
                 // An id alone is no event, but what the client will come back with.
-                text = format!(": still here\nid: {}\n\n", self.after);
+                let at = &self.lasting.at;
+                let id = shown_id(self.after, &at.reader().ok()?, at).ok()?;
+                text = format!(": still here\nid: {id}\n\n");
             }
             if !text.is_empty() {
                 self.written = Instant::now();
@@ -249,10 +275,11 @@ impl Follower {
         let at = &self.lasting.at;
         let following = at.state.engine.events_after(at.system(), self.after, BATCH);
         let reader = at.reader().ok()?;
+        let id_of = |number| shown_id(number, &reader, at).ok();
         let mut text = String::new();
         if following.gap {
             let from = following.events.first().map_or(following.next, |event| event.number.saturating_sub(1));
-            push_reset(&mut text, from, reader.now());
+            push_reset(&mut text, &id_of(from)?, reader.now());
         }
         let in_sight = |event: &&Event| {
             reader.sees_all() || EndUserId::new(&event.id).is_ok_and(|id| reader.end_user(&id).is_some())
@@ -261,23 +288,33 @@ impl Follower {
             self.segments.as_ref().is_none_or(|wanted| wanted.iter().any(|segment| segment.as_str() == &*event.segment))
         };
         let told = following.events.iter().filter(wanted).filter(in_sight);
-        told.for_each(|event| push_event(&mut text, event));
+        for event in told {
+            push_event(&mut text, event, &id_of(event.number)?);
+        }
         let more = following.events.len() == BATCH;
         self.after = following.next;
         Some((text, more))
     }
 }
 
-fn push_event(text: &mut String, event: &Event) {
+/// A move's number as its event's id.
+fn shown_id(number: u64, reader: &Reader, at: &Stream) -> Result<String, SealError> {
+    if reader.sees_all() {
+        return Ok(number.to_string());
+    }
+    at.state.accounts.bookmark(number, &moves_of(at.system()))
+}
+
+fn push_event(text: &mut String, event: &Event, id: &str) {
     let data =
         EventData { segment: &event.segment, id: &event.id, at: event.at, cause: EventCause::from(&*event.cause) };
     let kind = if event.entered { "entered" } else { "left" };
     // Texts and numbers always make JSON, on one line.
     let data = serde_json::to_string(&data).unwrap_or_default();
-    let _ = write!(text, "id: {}\nevent: {kind}\ndata: {data}\n\n", event.number);
+    let _ = write!(text, "id: {id}\nevent: {kind}\ndata: {data}\n\n");
 }
 
-fn push_reset(text: &mut String, from: u64, now: Timestamp) {
+fn push_reset(text: &mut String, from: &str, now: Timestamp) {
     const DETAIL: &str = "some moves before this can't be told any more: read the members anew";
     let _ = write!(text, "id: {from}\nevent: reset\ndata: {{\"at\":\"{now}\",\"detail\":\"{DETAIL}\"}}\n\n");
 }
@@ -293,7 +330,7 @@ mod tests {
             let mut text = String::new();
             let (id, segment) = (Arc::from("a\n\"b\""), Arc::from("premium"));
             let at = Timestamp::from_millis(0);
-            push_event(&mut text, &Event { number: 7, at, id, segment, entered, cause: Arc::new(cause) });
+            push_event(&mut text, &Event { number: 7, at, id, segment, entered, cause: Arc::new(cause) }, "7");
             text
         };
         let update = Cause::Update { integration: Arc::from("crm"), attributes: vec![Arc::from("Seats")] };
@@ -311,10 +348,9 @@ mod tests {
     fn the_last_event_is_read_from_its_header() {
         let of = |value: &str| {
             let headers = HeaderMap::from_iter([(LAST_EVENT_ID, HeaderValue::from_str(value).unwrap())]);
-            last_seen(&headers).map_err(|problem| problem.status().as_u16())
+            last_seen(&headers).map(|id| id.map(str::to_owned)).map_err(|problem| problem.status().as_u16())
         };
-        assert_eq!((of("17"), of(""), of("0")), (Ok(Some(17)), Ok(None), Ok(Some(0))));
-        assert_eq!((of("-1"), of("x")), (Err(400), Err(400)));
+        assert_eq!((of("17"), of(" "), of("x")), (Ok(Some("17".to_owned())), Ok(None), Ok(Some("x".to_owned()))));
         assert_eq!(last_seen(&HeaderMap::new()).unwrap(), None);
     }
 }

@@ -157,7 +157,7 @@ pub(crate) async fn export(
         Some(integration) => Selection::of(reader.rules(), &integration.id),
         None => Selection::read(request.select.as_deref(), reader.rules())?,
     };
-    let asked = Asked::read(&at, request.condition, request.rule, &reader).await?;
+    let (asked, reader) = Asked::read(&at, request.condition, request.rule, reader).await?;
     let export_turn = at.state.turns().export()?;
     let script_turn = asked.turn(&at.state).await?;
     let export = aside(move || {

@@ -14,6 +14,7 @@ use super::super::page::{ListPage, Page, PageQuery};
 use super::super::problem::{Problem, ProblemPlace};
 use super::super::turns::aside;
 use super::asking::{read_where, refused};
+use crate::accounts::Principal;
 use crate::filters::{Filter, FilterContent};
 use crate::model::{FilterId, Permission, Timestamp};
 use crate::predicate::parse_where;
@@ -68,7 +69,7 @@ pub(crate) struct FilterResponse {
     #[serde(rename = "where")]
     #[schema(value_type = Object)]
     condition: Box<RawValue>,
-    /// Whose it is.
+    /// Whose it is: the operator's username or the client's id.
     owner: String,
     /// Whether others see it.
     shared: bool,
@@ -88,7 +89,7 @@ impl FilterResponse {
         };
         // What was kept was JSON when it was saved.
         let condition = RawValue::from_string(condition).unwrap_or_else(|_| RawValue::NULL.to_owned());
-        let (owner, updated_at) = (filter.owner.clone(), filter.updated_at);
+        let (owner, updated_at) = (Principal::name_of(&filter.owner).to_owned(), filter.updated_at);
         Self { id: filter.id.clone(), name, condition, owner, shared, updated_at, errors }
     }
 }
@@ -107,7 +108,7 @@ impl FilterResponse {
     security(("oauth2" = ["segments:read"])),
 )]
 pub(crate) async fn list(at: At<needs::SegmentsRead>, page: Page) -> Json<ListPage<FilterResponse>> {
-    let filters = at.state.filters.list(at.system(), at.who());
+    let filters = at.state.filters.list(at.system(), &at.who());
     Json(page.of(filters.iter().map(|filter| (filter.id.to_string(), FilterResponse::new(filter, &at.rules)))))
 }
 
@@ -124,7 +125,7 @@ pub(crate) async fn list(at: At<needs::SegmentsRead>, page: Page) -> Json<ListPa
 pub(crate) async fn show(at: At<needs::SegmentsRead>) -> Result<Json<FilterResponse>, Problem> {
     let unknown = || Problem::not_found(format!("there is no filter `{}`", at.param("id")));
     let id = FilterId::new(at.param("id")).map_err(|_| unknown())?;
-    let filter = at.state.filters.get(at.system(), &id, at.who()).ok_or_else(unknown)?;
+    let filter = at.state.filters.get(at.system(), &id, &at.who()).ok_or_else(unknown)?;
     Ok(Json(FilterResponse::new(&filter, &at.rules)))
 }
 
@@ -159,7 +160,7 @@ pub(crate) async fn put(
         condition: request.condition.get().to_owned(),
         shared: request.shared,
     };
-    let (filters, system, who) = (at.state.filters.clone(), at.system().clone(), at.who().to_owned());
+    let (filters, system, who) = (at.state.filters.clone(), at.system().clone(), at.who());
     let (filter, created) = aside(move || Ok(filters.save(&system, &id, content, &who)?)).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(FilterResponse::new(&filter, &at.rules))).into_response())
@@ -194,7 +195,7 @@ pub(crate) async fn delete(at: At<needs::SegmentsRead>) -> Result<StatusCode, Pr
     let id = FilterId::new(at.param("id"))
         .map_err(|_| Problem::not_found(format!("there is no filter `{}`", at.param("id"))))?;
     let tidies = at.demand(Permission::SystemsWrite).is_ok();
-    let (filters, system, who) = (at.state.filters.clone(), at.system().clone(), at.who().to_owned());
+    let (filters, system, who) = (at.state.filters.clone(), at.system().clone(), at.who());
     aside(move || Ok(filters.delete(&system, &id, &who, tidies)?)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

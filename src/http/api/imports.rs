@@ -21,6 +21,8 @@ use crate::model::{Permission, Timestamp};
 
 /// Pieces of a body, or of a file that is sent, that may wait: some hundred KiB.
 const WAITING: usize = 8;
+/// Why imports are for who may write everybody.
+const WHY_ALL: &str = "a file may be about anyone";
 /// Longest file name, in characters.
 const MAX_FILE_NAME: usize = 255;
 
@@ -207,7 +209,8 @@ impl From<Import> for ImportItem {
 /// Import a CSV file
 ///
 /// Answers when the whole file is there; what becomes of it is at `Location`. Rows have the meaning of an update with
-/// several records: each replaces the end user's attributes of this integration, and an empty cell is a missing field.
+/// several records: each replaces the end user's attributes of this integration, and an empty cell is a missing field. As a
+/// file may be about anyone, imports take `end_users:write` over every end user of the system.
 #[utoipa::path(
     post, path = "/admin/v1/systems/{s}/integrations/{i}/imports", operation_id = "import_csv", tag = "Integrations",
     params(("s" = String, Path, description = "The system"), ("i" = String, Path, description = "The integration, of kind `csv`"), UploadQuery),
@@ -224,6 +227,7 @@ impl From<Import> for ImportItem {
     security(("oauth2" = ["end_users:write"])),
 )]
 pub(crate) async fn upload(at: At<needs::EndUsersWrite>, request: Request) -> Result<Response, Problem> {
+    at.demand_over_all(Permission::EndUsersWrite, WHY_ALL)?;
     let Query(query) = Query::<UploadQuery>::try_from_uri(request.uri())?;
     let new = NewImport {
         system: at.system().clone(),
@@ -285,6 +289,7 @@ async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
     security(("oauth2" = ["end_users:write"])),
 )]
 pub(crate) async fn list(at: At<needs::EndUsersWrite>, page: Page) -> Result<Json<ListPage<ImportItem>>, Problem> {
+    at.demand_over_all(Permission::EndUsersWrite, WHY_ALL)?;
     let integration = at.integration()?;
     let found = at.state.imports.list(at.system(), &integration.id, page.limit, page.number()?);
     Ok(Json(ListPage {
@@ -350,7 +355,8 @@ fn find(caller: &Caller, id: ImportPath) -> Result<Import, Problem> {
     // Who may import nowhere is told so, which says nothing of this import.
     caller.demand(Permission::EndUsersWrite, None)?;
     let import = caller.state.imports.get(&id);
-    let import = import.filter(|import| caller.demand(Permission::EndUsersWrite, Some(&import.system)).is_ok());
+    let may_see = |import: &Import| caller.demand_over_all(Permission::EndUsersWrite, &import.system, WHY_ALL).is_ok();
+    let import = import.filter(may_see);
     import.ok_or_else(|| {
         Problem::not_found(format!("there is no import `{id}`; those that ended long ago are forgotten"))
     })

@@ -171,12 +171,13 @@ pub(crate) async fn members(
     page: Page,
 ) -> Result<Json<ListPage<String>>, Problem> {
     let id = at.segment()?.id.clone();
-    let after = page.row()?;
+    let after = page.row(&at.state.accounts, at.system())?;
     let reader = at.reader()?;
     aside(move || {
         let members = reader.members(&id, after, page.limit);
         let items = members.rows.iter().map(|row| reader.at(*row).id().to_owned()).collect();
-        Ok(Json(ListPage { items, next_cursor: members.next.map(|row| page::cursor(&row.to_string())) }))
+        let next = members.next.map(|row| page::cursor_after(row, &at.state.accounts, at.system()));
+        Ok(Json(ListPage { items, next_cursor: next.transpose()? }))
     })
     .await
 }
@@ -196,13 +197,13 @@ pub(crate) async fn members(
     security(("oauth2" = ["end_users:read", "segments:read"])),
 )]
 pub(crate) async fn history(at: At<needs::EndUsersAndSegmentsRead>) -> Result<Json<ListPage<CountItem>>, Problem> {
-    let id = at.segment()?.id.clone();
     if !at.reader()?.sees_all() {
         return Err(Problem::new(
             Kind::Forbidden,
             "earlier counts are of all end users, of whom you may see only some",
         ));
     }
+    let id = at.segment()?.id.clone();
     let (engine, system) = (at.state.engine.clone(), at.system().clone());
     aside(move || {
         let counts = engine.history(&system, &id).map_err(|error| Problem::internal(&error.to_string()))?;

@@ -79,10 +79,10 @@ pub(crate) async fn query(
     JsonBody(request): JsonBody<QueryRequest>,
 ) -> Result<Json<QueryResponse>, Problem> {
     let page = Page::new(request.limit, request.cursor)?;
-    let after = page.row()?;
+    let after = page.row(&at.state.accounts, at.system())?;
     let reader = at.reader()?;
     let selection = Selection::read(request.select.as_deref(), reader.rules())?;
-    let asked = Asked::read(&at, request.condition, request.rule, &reader).await?;
+    let (asked, reader) = Asked::read(&at, request.condition, request.rule, reader).await?;
     let turn = asked.turn(&at.state).await?;
     aside(move || {
         let _turn = turn;
@@ -97,7 +97,8 @@ pub(crate) async fn query(
         if !request.count_only {
             let found = found.page(after, page.limit);
             answer.items = found.rows.iter().map(|row| selection.item(&reader.at(*row))).collect();
-            answer.next_cursor = found.next.map(|row| page::cursor(&row.to_string()));
+            let next = found.next.map(|row| page::cursor_after(row, &at.state.accounts, at.system()));
+            answer.next_cursor = next.transpose()?;
         }
         Ok(Json(answer))
     })

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::super::auth::{Caller, Permit, needs};
 use super::super::problem::Problem;
+use crate::accounts::{Principal, Sight};
 use crate::model::{ATTRIBUTE_CAP, Permission, SystemId, Timestamp};
 use crate::ruleset::{FileError, LiveRules, SystemReport};
 
@@ -39,7 +40,8 @@ pub(crate) struct SystemItem {
     errors: Vec<FileErrorItem>,
     /// What is worth a look.
     warnings: Vec<FileErrorItem>,
-    /// How far judging everybody by new rules, or for a new day, has come; null while nothing is computed.
+    /// How far judging everybody by new rules, or for a new day, has come; null while nothing is computed, and for who
+    /// may see only some of the end users.
     computing: Option<ComputingItem>,
 }
 
@@ -75,10 +77,13 @@ impl From<&FileError> for FileErrorItem {
 }
 
 impl SystemItem {
-    fn new(report: &SystemReport, computing: &BTreeMap<SystemId, (usize, usize)>) -> Self {
-        let computing = computing.get(report.system.as_str());
+    /// As `principal` may see it: how many parts there are to compute follows from how many end users there are.
+    fn new(report: &SystemReport, computing: &BTreeMap<SystemId, (usize, usize)>, principal: &Principal) -> Self {
+        let sees_some =
+            |system: &SystemId| matches!(principal.sight(system, Permission::EndUsersRead), Sight::UnitGroups(_));
+        let computing = computing.get_key_value(report.system.as_str()).filter(|(system, _)| !sees_some(system));
         Self {
-            computing: computing.map(|(done, total)| ComputingItem { done: *done, total: *total }),
+            computing: computing.map(|(_, (done, total))| ComputingItem { done: *done, total: *total }),
             system: report.system.clone(),
             revision: report.revision.clone(),
             live_since: report.live_since,
@@ -122,7 +127,8 @@ pub(crate) async fn reload(permit: Permit<needs::Operate>) -> Result<Json<Config
     let live = tokio::task::spawn_blocking(move || rules.reload());
     let live = live.await.map_err(|error| Problem::internal(&error.to_string()))?;
     let computing = permit.state.engine.computing();
-    let items = live.reports.iter().map(|report| SystemItem::new(report, &computing)).collect();
+    let items =
+        live.reports.iter().map(|report| SystemItem::new(report, &computing, &permit.actor.principal)).collect();
     Ok(Json(ConfigResponse { items }))
 }
 
@@ -135,7 +141,7 @@ fn config(caller: &Caller, live: &LiveRules) -> Result<ConfigResponse, Problem> 
     };
     let computing = caller.state.engine.computing();
     let seen = live.reports.iter().filter(may_see);
-    let items: Vec<_> = seen.map(|report| SystemItem::new(report, &computing)).collect();
+    let items: Vec<_> = seen.map(|report| SystemItem::new(report, &computing, &caller.principal)).collect();
     if items.is_empty() {
         caller.demand(Permission::SystemsRead, None)?;
     }

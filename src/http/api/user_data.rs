@@ -1,7 +1,8 @@
 //! `POST /public/v1/user/data`: the End User Update API.
 //!
 //! What is wrong is told in this order: access token (401), media type (415), rate (429), size (413), shape (400), the
-//! integration token or a permission (403), number of records (413), their values (422). Every call that names a live
+//! integration token or a permission (403), number of records (413), their values (422), whether the caller may write
+//! these very end users (403). Every call that names a live
 //! integration is noted in the call log, whatever comes of it.
 
 use std::sync::Arc;
@@ -17,16 +18,17 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::super::auth::Caller;
+use super::super::auth::{Caller, sight, view};
 use super::super::body;
 use super::super::edge::RequestId;
 use super::super::problem::{Kind, Problem};
-use crate::accounts::Principal;
+use crate::accounts::{Principal, Sight as Granted};
 use crate::engine::{Idempotency, Outcome, Update};
 use crate::http::AppState;
 use crate::intake::calls::{CallError, CallRecord};
 use crate::intake::read_call;
 use crate::model::{IntegrationId, Permission, SystemId};
+use crate::ruleset::RuleSet;
 
 /// The header that makes a call that is sent twice count once.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -79,7 +81,8 @@ impl From<Outcome> for UpdateResponse {
 
 /// Update end users
 ///
-/// Durable and visible when 200 arrives. All of the call is applied, or nothing.
+/// Durable and visible when 200 arrives. All of the call is applied, or nothing. An operator whose `end_users:write` is
+/// over some unit groups only is refused (403) where the call names anyone outside of them, or anyone new.
 #[utoipa::path(
     post, path = "/public/v1/user/data", operation_id = "update_end_users", tag = "End users",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, kept for 24 hours: the same call again gets the same answer and is not applied twice.")),
@@ -181,12 +184,25 @@ fn judge_now(state: &AppState, principal: &Principal, body: &[u8]) -> Result<Jud
         ));
     };
     let records = call.len() as u64;
-    let update = if principal.may(Permission::EndUsersWrite, Some(&target.0)) {
-        call.to_update(rules, &target.1, &state.config.limits).map_err(Problem::from)
-    } else {
-        Err(Problem::lacking(Permission::EndUsersWrite))
+    let update = || call.to_update(rules, &target.1, &state.config.limits).map_err(Problem::from);
+    let update = match principal.sight(&target.0, Permission::EndUsersWrite) {
+        Granted::All => update(),
+        Granted::None => Err(Problem::lacking(Permission::EndUsersWrite)),
+        Granted::UnitGroups(_) => update().and_then(|update| only_in_sight(state, principal, rules, update)),
     };
     Ok(Judged { target, records, update })
+}
+
+/// The update, if the caller may write every end user in it: one whom it may not, and one that is not there yet, are
+/// refused in the same words, so that nobody learns who lies outside of their unit groups.
+fn only_in_sight(state: &AppState, principal: &Principal, rules: &RuleSet, update: Update) -> Result<Update, Problem> {
+    let reader = view(state, &rules.system, &sight(principal, rules, &[Permission::EndUsersWrite]))?;
+    if update.records.iter().all(|record| reader.end_user(&record.id).is_some()) {
+        return Ok(update);
+    }
+    let detail = "your `end_users:write` here is over the end users of some unit groups, and this call names others: \
+        nothing of it was stored";
+    Err(Problem::new(Kind::Forbidden, detail))
 }
 
 /// The call's `Idempotency-Key`: 400 when it is not 1 to 255 visible ASCII characters.

@@ -1,7 +1,7 @@
 //! Errors of accounts as callers see them.
 
 use super::{Kind, Problem, ProblemPlace};
-use crate::accounts::{AccessRequestError, ClientError, Fault, Lack, RecordError, UserError};
+use crate::accounts::{AccessRequestError, ClientError, Fault, Lack, RecordError, SealError, UserError};
 
 impl From<Fault> for ProblemPlace {
     fn from(fault: Fault) -> Self {
@@ -23,6 +23,12 @@ impl Problem {
 impl From<Lack> for Problem {
     fn from(lack: Lack) -> Self {
         Self::new(Kind::Forbidden, lack.to_string())
+    }
+}
+
+impl From<SealError> for Problem {
+    fn from(error: SealError) -> Self {
+        Self::internal(&error.to_string())
     }
 }
 

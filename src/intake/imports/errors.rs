@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::faults::RowError;
 use super::spool::create;
+use crate::model::csv::{guarded, push_cell};
 
 /// Bad places that an import's answer shows.
 pub(super) const SHOWN: usize = 100;
@@ -120,23 +121,9 @@ fn push_line(csv: &mut String, error: &RowError) {
     csv.push_str(&error.row.to_string());
     for text in [error.column.as_deref().unwrap_or_default(), &error.code, &error.detail] {
         csv.push(',');
-        push_cell(csv, text);
+        push_cell(csv, &guarded(text));
     }
     csv.push_str("\r\n");
-}
-
-/// Appends a cell: quoted where it must be, and behind an apostrophe where a spreadsheet would take it for a formula.
-fn push_cell(csv: &mut String, text: &str) {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    if text.contains(['"', ',', '\n', '\r']) {
-        csv.push('"');
-        csv.push_str(guard);
-        csv.push_str(&text.replace('"', "\"\""));
-        csv.push('"');
-    } else {
-        csv.push_str(guard);
-        csv.push_str(text);
-    }
 }
 
 #[cfg(test)]
@@ -187,8 +174,8 @@ mod tests {
             push_line(&mut line, &error(1, &format!("{start}1,2")));
             assert!(line.starts_with(&format!("1,\"'{start}1,2\",")), "{line:?}");
             let mut cell = String::new();
-            push_cell(&mut cell, &format!("{start}x"));
-            assert!(cell.trim_start_matches('"').starts_with('\''), "{cell:?}");
+            push_line(&mut cell, &error(1, &format!("{start}x")));
+            assert!(cell.strip_prefix("1,").unwrap().trim_start_matches('"').starts_with('\''), "{cell:?}");
         }
     }
 

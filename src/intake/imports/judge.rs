@@ -1,6 +1,7 @@
 //! A block of rows judged by a layout: the records, or every bad place.
 //!
-//! Owns the meaning of one row. Both passes over a file go through [`Judge::row`], so that what the first found good the
+//! Owns the meaning of one row: that of identifiers and texts is what they were before an export guarded them against
+//! spreadsheets (`model::csv`). Both passes over a file go through [`Judge::row`], so that what the first found good the
 //! second finds good as well. Refuses to know of files and of where records go.
 
 use std::borrow::Cow;
@@ -10,7 +11,8 @@ use super::faults::{Fault, RowError};
 use super::layout::{Layout, Stored};
 use super::rows::{Block, Row};
 use crate::engine::Record;
-use crate::model::{self, CoerceError, EndUserId, IdentifierCase, Input};
+use crate::model::csv::unguarded;
+use crate::model::{self, AttributeType, CoerceError, EndUserId, IdentifierCase, Input};
 
 /// Judges rows.
 #[derive(Debug, Clone)]
@@ -124,6 +126,8 @@ impl Judge {
             if text.is_empty() {
                 continue;
             }
+            // Numbers and dates are never guarded.
+            let text = if stored.kind == AttributeType::String { unguarded(text) } else { text };
             if let Err(error) = take(stored, Input::Text(text)) {
                 bad.push((Some(stored.column), Fault::Value(error)));
             }
@@ -135,7 +139,7 @@ impl Judge {
         let column = self.layout.identifier;
         let fault = match cells.get(column) {
             "" => Fault::IdentifierMissing,
-            text => match EndUserId::in_case(text, self.case) {
+            text => match EndUserId::in_case(unguarded(text), self.case) {
                 Ok(id) => return Some(id),
                 Err(error) => Fault::Identifier(error),
             },

@@ -1,6 +1,6 @@
 //! What a file's columns mean for an integration: its header against the declared fields.
 //!
-//! Owns the matching of names, which is exact. Columns that are not declared are ignored; declared ones that the file
+//! Owns the matching of names, which is exact but for what an export guards against spreadsheets. Columns that are not declared are ignored; declared ones that the file
 //! lacks are missing in every row. Invariant: a layout has an identifier column and at least one other.
 
 use std::collections::HashMap;
@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::cells::{Cells, Splitter};
 use super::faults::{HeaderFault, listed, shown};
+use crate::model::csv::unguarded;
 use crate::model::{self, AttributeType, IdentifierCase};
 use crate::ruleset::Integration;
 
@@ -72,7 +73,7 @@ impl Layout {
     fn of(cells: &Cells<'_>, integration: &Integration) -> Result<Self, HeaderFault> {
         let mut places: HashMap<&str, usize> = HashMap::with_capacity(cells.len());
         for (column, name) in cells.iter().enumerate() {
-            if places.insert(name, column).is_some() && !name.is_empty() {
+            if places.insert(unguarded(name), column).is_some() && !name.is_empty() {
                 return Err(HeaderFault::Duplicate(shown(name)));
             }
         }
@@ -102,7 +103,7 @@ impl Layout {
             stored.push(Stored { column, property: at, kind: property.kind });
         }
         places.remove(identifier);
-        let ignored = cells.iter().filter(|name| !name.is_empty() && places.contains_key(name));
+        let ignored = cells.iter().filter(|name| !name.is_empty() && places.contains_key(unguarded(name)));
         columns.ignored = ignored.take(MAX_IGNORED).map(shown).collect();
         Ok(Self { names: cells.iter().map(shown).collect(), identifier: place, stored, columns })
     }
@@ -130,6 +131,9 @@ fn hint(cells: &Cells<'_>, identifier: &str) -> &'static str {
     }
 }
 
+/// The way in which cells are read: to be raised when they come to mean something else.
+const READING: u32 = 1;
+
 /// What all that decides on the meaning of a row comes to: as long as it stays the same, so does the meaning.
 pub(super) fn fingerprint(integration: &Integration, case: IdentifierCase, limits: model::Limits) -> u64 {
     let mut hash = Xxh3::new();
@@ -145,6 +149,7 @@ pub(super) fn fingerprint(integration: &Integration, case: IdentifierCase, limit
         add(property.kind.as_str());
     }
     hash.write_usize(limits.string_bytes);
+    hash.write_u32(READING);
     hash.finish()
 }
 

@@ -116,6 +116,35 @@ fn taking_it_off_or_replacing_it_needs_password_and_code() {
 }
 
 #[test]
+fn an_admin_takes_off_a_second_factor_that_was_lost() {
+    let server = server();
+    let browser = server.visitor();
+    log_in(&browser, None).is(204);
+    let key = key_of(&enrol(&browser, None).is(200));
+    browser.post("/accounts/me/totp/confirm", &json!({ "totp": fresh_code(&key, 0) })).is(204);
+    log_in(&server.visitor(), None).problem(401);
+    let reset = "/admin/v1/users/eve/actions/reset-totp";
+    browser.post_empty(reset).problem(403).says("users:write");
+    let (admin, path) = (server.client(), "/admin/v1/audit?action=user.reset_second_factor");
+    // Whoever manages users and may less than the account does not open it.
+    let lesser = server.client_with("users:write users:read");
+    lesser.post_empty(reset).problem(403).says("nobody grants what they don't have");
+    assert_eq!(admin.get(path).is(200)["items"], json!([]));
+
+    admin.post_empty(reset).is(204);
+    browser.get("/accounts/me").problem(401);
+    log_in(&browser, None).is(204);
+    assert_eq!(browser.get("/accounts/me").is(200)["second_factor"]["active"], false);
+    admin.post_empty(reset).is(204);
+    browser.get("/accounts/me").is(200);
+    let entries = admin.get(path).is(200)["items"].clone();
+    assert_eq!(entries.as_array().map(Vec::len), Some(1), "what changes nothing is no change: {entries}");
+    assert_eq!((&entries[0]["object"], &entries[0]["actor"]), (&json!("users/eve"), &json!("tests")));
+    admin.post_empty("/admin/v1/users/nobody/actions/reset-totp").problem(404);
+    admin.post("/admin/v1/users/actions/reset-totp", &json!({ "usernames": ["eve"] })).problem(404);
+}
+
+#[test]
 fn guessed_codes_are_slowed_down() {
     let server = server();
     let browser = server.visitor();

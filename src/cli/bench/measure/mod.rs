@@ -1,14 +1,16 @@
 //! The questions, asked of one server: load, check, then measure in rounds.
 //!
 //! - `loading`: before all else
-//! - `reads`, `writes`, `start`, `rules`, `script`, `large`, `import`: the questions
+//! - `reads`, `writes`, `start`, `rules`, `script`, `log_ins`, `doors`, `large`, `import`: the questions
 //!
 //! Owns the order of things. Invariant: no figure without right answers: the answers are compared with [`Truth`] before
 //! the first round, after every round that writes, and after every start.
 
+mod doors;
 mod import;
 mod large;
 mod loading;
+mod log_ins;
 mod reads;
 mod rules;
 mod script;
@@ -126,6 +128,8 @@ impl Bench {
             Question::Script => self.script().await,
             Question::Large => self.large().await,
             Question::Tokens => self.tokens().await,
+            Question::LogIns => self.log_ins().await,
+            Question::Doors => self.doors().await,
             // The load is done already; the others are not asked of a loaded server.
             Question::Load | Question::Import | Question::Count => Ok(()),
         }

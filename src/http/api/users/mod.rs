@@ -189,15 +189,17 @@ pub(crate) async fn put_data_access(
     Ok(answer(&permit, &user))
 }
 
-/// Do something with a user: `active` (or `activate`), `inactive`, `reset-password`, `resend-activation`
+/// Do something with a user: `active` (or `activate`), `inactive`, `reset-password`, `resend-activation`,
+/// `reset-totp`
 ///
 /// `active` lets an INACTIVE user in again, as what it was before. `inactive` ends its sessions at once. `reset-password`
-/// and `resend-activation` send a mail.
+/// and `resend-activation` send a mail. `reset-totp` takes the second factor off and ends its sessions, for an owner who has
+/// lost it; it takes all that the user may.
 #[utoipa::path(
     post, path = "/admin/v1/users/{username}/actions/{action}", operation_id = "act_on_user", tag = "Users",
     params(
         ("username" = String, Path, description = "The username"),
-        ("action" = String, Path, description = "`active`, `activate`, `inactive`, `reset-password` or `resend-activation`"),
+        ("action" = String, Path, description = "`active`, `activate`, `inactive`, `reset-password`, `resend-activation` or `reset-totp`"),
     ),
     responses(
         (status = 204, description = "Done, or it was so before"),
@@ -211,12 +213,17 @@ pub(crate) async fn act(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let Path((username, action)) = path?;
+    let accounts = &permit.state.accounts;
     let action = match action.as_str() {
+        "reset-totp" => {
+            accounts.reset_second_factor(permit.actor, username, permit.state.rules.live()).await?;
+            return Ok(StatusCode::NO_CONTENT);
+        }
         "reset-password" => UserAction::ResetPassword,
         "resend-activation" => UserAction::ResendActivation,
         other => bulk_action(other)?,
     };
-    permit.state.accounts.act_on_user(permit.actor, username, action).await?;
+    accounts.act_on_user(permit.actor, username, action).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

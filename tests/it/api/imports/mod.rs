@@ -6,6 +6,7 @@ mod command;
 mod crash;
 mod files;
 mod meaning;
+mod round_trip;
 mod uploads;
 
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{ADMIN, fresh, operators, user};
+use crate::support::{ADMIN, fresh, operators, token_in, user};
 
 fn path(username: &str) -> String {
     format!("/admin/v1/users/{username}")
@@ -23,6 +23,56 @@ fn create_or_add_new_users_with_role_systems_and_login_method() {
     assert_eq!(
         (&made["login_method"], &made["sso_id"], &made["systems"]),
         (&json!("sso"), &json!(email), &json!(["shop"]))
+    );
+}
+
+#[test]
+fn who_is_invited_activates_the_account_signs_up_and_logs_in() {
+    let server = operators();
+    let email = format!("{}@example.com", fresh("page"));
+    let body = json!({ "emails": email, "role": "Viewer", "systems": ["shop"] });
+    assert_eq!(server.client().post("/admin/v1/invitations", &body).is(200)["items"][0]["result"], "invited");
+    let mail = server.home.mail_to(&email, 1);
+    assert!(mail.contains("Activate My Account"), "{mail}");
+    let (token, visitor) = (token_in(&mail), server.visitor());
+    let page = visitor.get(&format!("/activate?token={token}"));
+    page.is_page(200);
+    assert!(page.body.contains("Sign Up"), "{}", page.body);
+    let sign_up = |password: &str| {
+        server.visitor().post("/accounts/activate", &json!({ "token": token, "password": password }))
+    };
+    // At least 10 characters, one of them special.
+    for refused in ["nine-chrs", "tencharact", "1234567890"] {
+        sign_up(refused).problem(422).points_at(vec!["/password"]);
+    }
+    assert_eq!(status(&email), "PROVISIONED");
+    sign_up("ten-charac").is(204);
+    assert_eq!(status(&email), "ACTIVE");
+    visitor.log_in(&email, "ten-charac").is(204);
+    visitor.get("/public/v1/systems/shop/segments").is(200);
+    visitor.get("/public/v1/systems/expdemo/segments").problem(403);
+}
+
+#[test]
+fn manage_access_requests() {
+    let server = operators();
+    let admin = server.client();
+    let email = format!("{}@example.com", fresh("page"));
+    let ask = json!({ "email": email, "name": "Jo Ro", "reason": "to see the segments" });
+    server.anonymous().post("/accounts/access-requests", &ask).is(202);
+    let (_, editor) = server.client_of("Editor", None);
+    editor.get("/admin/v1/access-requests").problem(403);
+    let requests = crate::support::all_items(&admin, "/admin/v1/access-requests?status=pending");
+    let request = requests.iter().find(|request| request["email"] == email.as_str()).expect("the request");
+    assert_eq!((&request["name"], &request["reason"]), (&ask["name"], &ask["reason"]));
+    let approve = format!("/admin/v1/access-requests/{}/approve", request["id"].as_str().unwrap());
+    let offer = json!({ "role": "Viewer", "systems": ["shop"], "login_method": "sso", "sso_id": email });
+    editor.post(&approve, &offer).problem(403);
+    admin.post(&approve, &offer).is(200);
+    let made = admin.get(&path(&email)).is(200);
+    assert_eq!(
+        (&made["roles"]["primary_role"]["role"], &made["systems"], &made["login_method"], &made["sso_id"]),
+        (&json!("Viewer"), &json!(["shop"]), &json!("sso"), &json!(email))
     );
 }
 

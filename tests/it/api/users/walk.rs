@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Ask, CLIENT_ID, CLIENT_SECRET, entry, keys, operators_setup};
+use crate::support::{Ask, CLIENT_ID, CLIENT_SECRET, entry, keys, operators_setup, token_in};
 
 const CABBOTT: &str = "/admin/v1/users/cabbott";
 
@@ -142,6 +142,41 @@ fn the_whole_walk_goes_as_documented() {
     assert_eq!(answered["data-access"], access, "the whole user is answered, and has it");
     assert_eq!(client.get(CABBOTT).is(200), answered);
     assert_eq!(answered["roles"], with_role["roles"], "nothing else has changed");
+}
+
+#[test]
+fn an_active_user_goes_the_walk_to_inactive_and_back() {
+    let server = operators_setup().start();
+    let (client, password) = (server.client(), "canary-Battery!paper-18");
+    client.post("/admin/v1/users", &documented("cabbott@example.com")).is(200);
+    let token = token_in(&server.home.mail_to("cabbott@example.com", 1));
+    let activate = json!({ "token": token, "password": password });
+    server.visitor().post("/accounts/activate", &activate).is(204);
+    let carmen = server.visitor();
+    carmen.log_in("cabbott", password).is(204);
+    let kept = |user: Value| user["_system_properties"].clone();
+    let active = kept(client.get(CABBOTT).is(200));
+    assert_eq!((&active["status"], &active["password_not_set_reason"]), (&json!("ACTIVE"), &Value::Null));
+    assert_eq!((&active["login_count"], &active["failed_login_count"]), (&json!(1), &json!(0)));
+
+    client.post_empty(&format!("{CABBOTT}/actions/inactive")).is(204);
+    carmen.get("/accounts/me").problem(401);
+    server.visitor().log_in("cabbott", password).problem(401);
+    client.post_empty(&format!("{CABBOTT}/actions/reset-password")).is(204);
+    let reset = token_in(&server.home.mail_to("cabbott@example.com", 2));
+    let changed = kept(client.put(CABBOTT, &documented("carmen.abbott@example.com")).is(200));
+    assert_eq!((&changed["status"], &changed["modified_by"]), (&json!("INACTIVE"), &json!(CLIENT_ID)));
+    let reset = json!({ "token": reset, "password": "canary-Other!paper-19" });
+    server.visitor().post("/accounts/reset-password", &reset).problem(404).says("ask for a new mail");
+
+    client.post_empty(&format!("{CABBOTT}/actions/active")).is(204);
+    assert_eq!(kept(client.get(CABBOTT).is(200))["status"], "ACTIVE");
+    let carmen = server.visitor();
+    carmen.log_in("carmen.abbott@example.com", password).is(204);
+    // What an [CC] Agent may, over the one unit group.
+    carmen.get("/public/v1/systems/expdemo/segments/big").is(200);
+    carmen.get("/public/v1/systems/expdemo/segments/big/history").problem(403);
+    carmen.get("/public/v1/systems/shop/segments/big").problem(403);
 }
 
 #[test]
