@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::accounts::{Accounts, FirstRun, Postman, Recovered, Secret};
+use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions, RecordWrite};
@@ -113,8 +115,11 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
     tidy_up(Arc::clone(&accounts));
     tokio::spawn(postman.run());
     let config = Arc::new(config);
+    let backups = Backups::new(engine.clone(), &config, clock.clone(), &|name| std::env::var(name).ok());
+    let backing_up = back_up(Arc::clone(&backups))?;
+    let imports_too = Arc::clone(&imports);
     let services =
-        Services { config, engine, rules, filters, accounts, clock, calls, imports: Arc::clone(&imports), metrics };
+        Services { config, engine, rules, filters, accounts, clock, calls, imports: imports_too, backups, metrics };
     tracing::info!(address = %address, url = services.config.server.public_url, "listening");
     let state = AppState::new(services);
     let router = crate::http::router(state.clone());
@@ -123,6 +128,7 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
         state.stop();
     };
     let served = crate::http::serve(listener, router, stopped).await;
+    drop(backing_up);
     tokio::task::spawn_blocking(move || imports.stop()).await?;
     Ok(served?)
 }
@@ -279,6 +285,17 @@ fn keep_up(engine: Engine, calls: Arc<CallLog>, metrics: PrometheusHandle) {
             }
         }
     });
+}
+
+/// Makes backups when they are due, until what this gives is dropped.
+fn back_up(backups: Arc<Backups>) -> anyhow::Result<Sender<()>> {
+    let (end, ended) = channel::<()>();
+    let pause = move |time| ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+    std::thread::Builder::new()
+        .name("backups".to_owned())
+        .spawn(move || backups.keep_up(pause))
+        .context("starting the thread for backups")?;
+    Ok(end)
 }
 
 /// Drops what accounts have kept long enough, now and then.

@@ -145,6 +145,13 @@ const CATALOGUE: &[(Kind, &str, Unit, &str)] = &[
         Unit::Count,
         "Samples in which a segment's index and its script disagreed, by system: must stay 0",
     ),
+    (Kind::Counter, "rollcall_backup_failures_total", Unit::Count, "Backups that could not be made"),
+    (
+        Kind::Gauge,
+        "rollcall_backup_last_success_seconds",
+        Unit::Seconds,
+        "When this server made its last backup, in seconds since 1970 UTC",
+    ),
     (Kind::Counter, "rollcall_import_rows_total", Unit::Count, "Rows of CSV imports made durable"),
     (Kind::Counter, "rollcall_imports_total", Unit::Count, "CSV imports that have ended, by outcome"),
     (Kind::Counter, "rollcall_rule_failures_total", Unit::Count, "Judgements at which a rule failed, by system"),

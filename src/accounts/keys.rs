@@ -23,7 +23,7 @@ use super::secret::{self, NoRandomness};
 /// The environment variable that sets the key.
 pub const KEY_VARIABLE: &str = "ROLLCALL_SECRET_KEY";
 /// The key's file in the data folder.
-const KEY_FILE: &str = "secret.key";
+pub const KEY_FILE: &str = "secret.key";
 
 /// Bytes of a key, and of everything derived from one.
 pub(super) const KEY_BYTES: usize = 32;

@@ -71,7 +71,7 @@ pub use fault::Fault;
 pub use first_run::{AdminNote, ClientNote, Example, first_run_text};
 pub use grants::{Lack, Sight};
 pub use invitations::{InvitationOutcome, Invited, Invitee, Offer};
-pub use keys::{KEY_VARIABLE, KeyError, KeySource, NoKey, ServerKey};
+pub use keys::{KEY_FILE, KEY_VARIABLE, KeyError, KeySource, NoKey, ServerKey};
 pub use mail::{Letter, LetterKind, MailError, Postman, letter};
 pub use one_time::{LinkError, LinkKind};
 pub use operators::UserError;

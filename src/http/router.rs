@@ -118,6 +118,7 @@ fn routes(sso: bool) -> OpenApiRouter<Gate> {
         .routes(routes!(clients::enable))
         .routes(routes!(audit::list))
         // Operation
+        .routes(routes!(maintenance::backup))
         .routes(routes!(maintenance::checkpoint))
         .routes(routes!(maintenance::purge))
         .routes(routes!(status::health))

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::rate::{AddressRates, Rates};
 use super::turns::Turns;
 use crate::accounts::Accounts;
+use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
@@ -37,6 +38,8 @@ pub struct Services {
     pub calls: Arc<CallLog>,
     /// CSV imports.
     pub imports: Arc<Imports>,
+    /// Backups.
+    pub backups: Arc<Backups>,
     /// Renders `/metrics`. Whoever installed the recorder also calls its `run_upkeep` now and then.
     pub metrics: PrometheusHandle,
 }

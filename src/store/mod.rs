@@ -6,6 +6,7 @@
 //! ```text
 //! DATA/lock                held while a process has the store open; its process id
 //! DATA/seal                what was acknowledged last (see `seal`)
+//! DATA/swapping            while a restored store takes the place of the one that was there (see `swap`)
 //! DATA/store/              sled's folder, with four trees:
 //!     journal              entries, numbered and chained (see `journal`)
 //!     pieces               the live state in chunks of columns (see `checkpoint`)
@@ -24,6 +25,7 @@
 //!   disk; opening the store anew finds out. Reading goes on.
 //! - sled's `blobs/` folder stays empty, because sled never syncs it.
 
+mod backup;
 mod checkpoint;
 mod codec;
 mod entry;
@@ -33,7 +35,9 @@ mod journal;
 mod open;
 mod parcel;
 mod records;
+mod restore;
 mod seal;
+mod swap;
 #[cfg(test)]
 mod tests;
 
@@ -45,11 +49,14 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
+pub use backup::{Backup, BackupHead};
 pub use checkpoint::{Checkpoint, PieceKey};
 pub use codec::{decode, encode};
 pub use entry::{Cause, Cell, ColumnNo, Entry, Op, RowNo, SystemNo, Table};
 pub use error::StoreError;
 pub use records::KeyValue;
+pub use restore::{BackupSummary, Restored, read_backup, restore};
+pub use swap::{FolderLock, RESTORING, has_store, lock_folder, swap};
 
 use checkpoint::{Manifest, Shelf, Staged};
 use fence::fenced;
