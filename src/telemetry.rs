@@ -167,6 +167,13 @@ const CATALOGUE: &[(Kind, &str, Unit, &str)] = &[
         Unit::Count,
         "Systems whose files on disk have errors; an older version of them is live, or none",
     ),
+    (
+        Kind::Counter,
+        "rollcall_tls_reload_failures_total",
+        Unit::Count,
+        "New certificates that could not be used, the old one being served on",
+    ),
+    (Kind::Gauge, "rollcall_store_failed", Unit::Count, "1 once the store has failed and takes no more writes"),
     (Kind::Counter, "rollcall_mails_sent_total", Unit::Count, "Mails to operators that left"),
     (
         Kind::Counter,

@@ -36,6 +36,7 @@ mod profile;
 mod recovery;
 mod revoked;
 mod roles;
+mod rotate;
 mod rotations;
 mod sealed;
 mod secret;
@@ -53,7 +54,7 @@ mod verified;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -80,6 +81,7 @@ pub use principal::{Asker, Principal};
 pub use profile::{Enrolment, ProfileError, Proof};
 pub use recovery::{Recovered, RecoveryError};
 pub use roles::{PermissionSet, Role, Roles};
+pub use rotate::{KeyRotated, NEW_KEY_VARIABLE, RotateError, rotate_key};
 pub use sealed::SealError;
 pub use secret::{NoRandomness, Secret};
 pub use sessions::{NewSession, Session, Visitor};
@@ -116,6 +118,9 @@ use crate::store::Table;
 
 /// The server's record by which a store knows its key again. While it is missing, the store is empty.
 const KEY_CHECK: &str = "key_check";
+
+/// The purpose under which second factors are sealed.
+const SECOND_FACTORS: &str = "second factors";
 
 /// Why accounts can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +159,23 @@ pub enum AccountsError {
     /// There is nothing to make secrets of.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
+}
+
+/// Whether the secret key that a server would take is the store's; where it came from, or `None` where the store has none yet.
+///
+/// # Errors
+/// [`AccountsError::Key`] when it is another or none, [`AccountsError::Record`] when the store can't be read.
+pub fn check_key(
+    store: &crate::store::Store,
+    data: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<KeySource>, AccountsError> {
+    let record = store.record(Table::Server, KEY_CHECK.as_bytes()).map_err(RecordError::from)?;
+    let Some(record) = record else { return Ok(None) };
+    let kept: [u8; 32] = crate::store::decode(&record).map_err(RecordError::from)?;
+    let (key, source) = ServerKey::open(data, env, false)?;
+    key.verify(&kept, &source, data)?;
+    Ok(Some(source))
 }
 
 /// Everything about who may ask what, live.
@@ -195,6 +217,9 @@ impl Accounts {
     ) -> Result<(Arc<Self>, Option<Bootstrap>), AccountsError> {
         let data = config.storage.path.clone();
         let kept: Option<[u8; 32]> = vault::read_one(&*vault, Table::Server, KEY_CHECK)?;
+        if let Some(kept) = &kept {
+            rotate::settle(&data, kept)?;
+        }
         let (key, source) = ServerKey::open(&data, env, kept.is_none())?;
         if let Some(kept) = &kept {
             key.verify(kept, &source, &data)?;
@@ -217,7 +242,7 @@ impl Accounts {
                 .as_ref()
                 .map(|sso| Sso::open(sso, &config.server.public_url, &key, &clock, env))
                 .transpose()?,
-            totp_seal: Seal::new(&key, "second factors"),
+            totp_seal: Seal::new(&key, SECOND_FACTORS),
             require_totp: config.auth.require_totp,
             public_url: config.server.public_url.clone(),
             changing: Mutex::new(()),

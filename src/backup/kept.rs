@@ -50,10 +50,15 @@ fn names(folder: &Path) -> impl Iterator<Item = (String, PathBuf)> {
     entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
 }
 
+/// When the newest was made.
+pub(super) fn last(folder: &Path) -> Option<Timestamp> {
+    list(folder).last().map(|(at, _)| *at)
+}
+
 /// Whether it is time for the next one: so long after the last, whichever way the clock was set meanwhile.
 pub(super) fn is_due(folder: &Path, every_hours: u64, now: Timestamp) -> bool {
     let every = i64::try_from(every_hours).unwrap_or(i64::MAX / HOUR).saturating_mul(HOUR);
-    list(folder).last().is_none_or(|(last, _)| (now.as_millis() - last.as_millis()).abs() >= every)
+    last(folder).is_none_or(|last| (now.as_millis() - last.as_millis()).abs() >= every)
 }
 
 /// Removes the oldest, as long as there are more than `keep`.

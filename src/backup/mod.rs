@@ -26,12 +26,19 @@ use crate::accounts::{KEY_FILE, KEY_VARIABLE};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::engine::{Contents, Engine};
+use crate::model::Timestamp;
 use crate::store::StoreError;
 
 /// How often it is looked whether a backup is due.
 const TICK: Duration = Duration::from_secs(30);
 /// After how long one that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(15 * 60);
+
+/// When the last backup in a folder was made.
+#[must_use]
+pub fn last_in(folder: &Path) -> Option<Timestamp> {
+    kept::last(folder)
+}
 
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,7 @@ mod check;
 mod clients;
 mod completions;
 mod diff;
+mod doctor;
 mod export;
 mod import;
 mod purge;
@@ -21,6 +22,7 @@ mod query;
 mod recover;
 mod remote;
 mod restore;
+mod rotate_key;
 mod serve;
 mod token;
 mod users;
@@ -79,6 +81,10 @@ enum Command {
     Restore(restore::Args),
     /// Write the store anew, with the server stopped: smaller, and without the bytes of whoever was deleted
     Compact(restore::CompactArgs),
+    /// Give the store another secret key, with the server stopped
+    RotateKey(rotate_key::Args),
+    /// Look for what is wrong with this installation, and say how to mend it; exit status 1 if anything is
+    Doctor(doctor::Args),
     /// Measure this program on this machine: the whole server over HTTP, its answers checked
     Bench(Box<bench::Args>),
     /// Print completions for a shell
@@ -119,6 +125,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Backup(args)) => backup::run(&args),
         Some(Command::Restore(args)) => restore::run(&args, file),
         Some(Command::Compact(args)) => restore::run_compact(&args, file),
+        Some(Command::RotateKey(args)) => rotate_key::run(&args, file),
+        Some(Command::Doctor(args)) => doctor::run(&args, file),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, &mut Cli::command()),
     }

@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
-
 use crate::config::Flags;
 use crate::telemetry;
 
@@ -31,12 +29,6 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let flags = Flags { listen: args.listen, data: args.data, rules: args.rules };
     let config = super::load_config(config, flags)?;
-    if config.server.tls_cert.is_some() {
-        bail!(
-            "server.tls_cert is set, but this version does not speak TLS: put a proxy that does before it, \
-             set server.public_url to the proxy's address, and remove tls_cert and tls_key"
-        );
-    }
     telemetry::init()?;
     crate::app::serve(config)?;
     Ok(ExitCode::SUCCESS)

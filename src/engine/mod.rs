@@ -357,6 +357,7 @@ impl Checkpointer {
             }
         }
         metrics::gauge!("rollcall_disk_full").set(f64::from(u8::from(full)));
+        metrics::gauge!("rollcall_store_failed").set(f64::from(u8::from(self.store.failed().is_some())));
     }
 
     /// Removes answers whose 24 hours are over.

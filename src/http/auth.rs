@@ -304,6 +304,13 @@ impl FromRequestParts<Gate> for Page {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
         const KEY: HeaderName = HeaderName::from_static("x-rollcall-key");
+        let address = client_address(parts, &gate.0.config.server.trusted_proxies);
+        if !gate.0.pages().take(address, std::time::Instant::now()) {
+            return Err(Problem::new(
+                Kind::TooManyRequests,
+                "too many page loads from this address: try again in a second",
+            ));
+        }
         let params = RawPathParams::from_request_parts(parts, gate).await?;
         let key = parts.headers.get(KEY).and_then(|value| value.to_str().ok());
         // A wrong key and a system that there is not look the same, so that nobody learns which systems there are.

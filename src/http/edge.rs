@@ -31,6 +31,10 @@ const HANDLER_DEADLINE: Duration = Duration::from_secs(60);
 const UNHURRIED: [&str; 1] = ["/admin/v1/systems/{s}/integrations/{i}/imports"];
 /// How long a handler of theirs may take.
 const UNHURRIED_DEADLINE: Duration = Duration::from_secs(24 * 3600);
+/// For how long a browser is to come by https alone. Not for other hosts below this one, which are not ours to speak for.
+static A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
+/// The policy of what is no page.
+static NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// The header that carries a request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken from a caller.
@@ -74,12 +78,15 @@ impl RequestId {
 
 /// Puts an [`Edge`] around every endpoint.
 #[derive(Clone)]
-pub(crate) struct EdgeLayer;
+pub(crate) struct EdgeLayer {
+    /// Whether callers reach the server by https, and are to stay with it.
+    pub(crate) secure: bool,
+}
 
 impl<S> Layer<S> for EdgeLayer {
     type Service = Edge<S>;
     fn layer(&self, inner: S) -> Edge<S> {
-        Edge { inner, meter: Arc::default() }
+        Edge { inner, secure: self.secure, meter: Arc::default() }
     }
 }
 
@@ -87,6 +94,7 @@ impl<S> Layer<S> for EdgeLayer {
 #[derive(Clone)]
 pub(crate) struct Edge<S> {
     inner: S,
+    secure: bool,
     /// The endpoint's metrics, known from its first request on.
     meter: Arc<OnceLock<Meter>>,
 }
@@ -112,7 +120,7 @@ where
         request.extensions_mut().insert(id.clone());
         let meter = Arc::clone(&self.meter);
         let span_id = id.clone();
-        let deadline = deadline(route.as_ref());
+        let (deadline, secure) = (deadline(route.as_ref()), self.secure);
         let answer = AssertUnwindSafe(tokio::time::timeout(deadline, self.inner.call(request))).catch_unwind();
         let whole = async move {
             let mut response = match answer.await {
@@ -124,7 +132,7 @@ where
                 // The panic hook has logged the place; the caller learns nothing of it.
                 Err(_panic) => Problem::internal("a handler panicked").into_response(),
             };
-            finish(response.headers_mut(), &id);
+            finish(response.headers_mut(), &id, secure);
             let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
             let status = response.status();
             Meter::observe(&meter, route, &method, status, started.elapsed());
@@ -150,18 +158,23 @@ fn deadline(route: Option<&MatchedPath>) -> Duration {
 pub(super) fn answer_unparsed(problem: Problem) -> Response {
     let id = RequestId::fresh();
     let mut response = problem.into_response();
-    finish(response.headers_mut(), &id);
+    finish(response.headers_mut(), &id, false);
     tracing::debug!(target: "rollcall::access", request_id = id.as_str(), status = response.status().as_u16(), "not parsed");
     response
 }
 
 /// The headers that every answer has.
-fn finish(headers: &mut HeaderMap, id: &RequestId) {
+fn finish(headers: &mut HeaderMap, id: &RequestId, secure: bool) {
+    if secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, A_YEAR.clone());
+    }
     headers.insert(REQUEST_ID, id.0.clone());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // A page with a form has another one: see `console`.
     headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // Whatever a browser takes for a page runs nothing; real pages have policies of their own.
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(NOTHING.clone());
 }
 
 fn log(id: &RequestId, route: &str, method: &Method, status: StatusCode, took: Duration) {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `router` | the whole route table, and the OpenAPI document that follows from it |
 //! | `server` | connections: accepting, limits, deadlines, the graceful stop |
+//! | `tls`, `socket` | certificate and key, and again when they change; a stream that does not wait for ever |
 //! | `edge` | what every request goes through: id, deadline, panics, headers, metrics, access log |
 //! | `auth` | who asks and whether they may; no handler reaches a service but through it |
 //! | `cookie` | how a cookie is set and read |
@@ -33,9 +34,11 @@ pub mod router;
 pub mod server;
 mod socket;
 mod state;
+mod tls;
 mod turns;
 mod visitor;
 
 pub use router::router;
 pub use server::serve;
 pub use state::{AppState, Services};
+pub use tls::{Tls, TlsError, check_tls};

@@ -31,11 +31,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use super::edge::answer_unparsed;
 use super::problem::{Kind, Problem};
-use super::socket::{Refusal, Socket};
+use super::socket::{Refusal, Socket, Stream};
+use super::tls::Tls;
 
 /// Most connections at once; further ones wait in the kernel's queue. An idle one costs some 10 KiB.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -56,6 +58,8 @@ struct Timing {
     /// From the moment a request may begin until its header is there. Longer than the 60 s for which common load
     /// balancers keep a connection, so that they and not we end it.
     header: Duration,
+    /// For the handshake of TLS.
+    handshake: Duration,
     /// For which a client may leave us unable to write.
     write_stall: Duration,
     /// From the stop on until the last connection is cut off.
@@ -70,6 +74,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             header: Duration::from_secs(65),
+            handshake: Duration::from_secs(10),
             write_stall: Duration::from_secs(30),
             drain: Duration::from_secs(7),
             drain_unused: Duration::from_millis(250),
@@ -78,7 +83,7 @@ impl Default for Timing {
     }
 }
 
-/// Serves the router until `shutdown` completes, then answers what it has taken and returns, within 7 seconds
+/// Serves the router, over TLS if there is a certificate, until `shutdown` completes, then answers what it has taken and returns, within 7 seconds
 /// whatever clients do.
 ///
 /// # Errors
@@ -86,14 +91,20 @@ impl Default for Timing {
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    tls: Option<Arc<Tls>>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    serve_with(listener, router, Timing::default(), shutdown).await
+    let acceptor = tls.as_ref().map(Tls::acceptor).transpose().map_err(io::Error::other)?;
+    if let Some(tls) = tls {
+        tokio::spawn(tls.follow());
+    }
+    serve_with(listener, router, acceptor, Timing::default(), shutdown).await
 }
 
 async fn serve_with(
     listener: TcpListener,
     router: Router,
+    acceptor: Option<TlsAcceptor>,
     timing: Timing,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -114,9 +125,9 @@ async fn serve_with(
         };
         match accepted {
             Ok((slot, stream, peer)) => {
-                let connection = connection(stream, peer, router.clone(), timing, stopping.clone());
+                let (router, acceptor, stopping) = (router.clone(), acceptor.clone(), stopping.clone());
                 connections.spawn(async move {
-                    connection.await;
+                    accepted_one(stream, peer, router, acceptor, timing, stopping).await;
                     drop(slot);
                 });
             }
@@ -139,16 +150,38 @@ async fn serve_with(
     Ok(())
 }
 
-/// Serves one connection to its end.
-async fn connection(
+/// Serves one connection to its end, behind the handshake of TLS where that is on.
+async fn accepted_one(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
+    acceptor: Option<TlsAcceptor>,
     timing: Timing,
     mut stopping: watch::Receiver<bool>,
 ) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
+    let Some(acceptor) = acceptor else {
+        return connection(stream, peer, router, timing, stopping).await;
+    };
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(timing.handshake, acceptor.accept(stream)) => shaken,
+        _ = stopping.wait_for(|stop| *stop) => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => Box::pin(connection(stream, peer, router, timing, stopping)).await,
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS handshake"),
+        Err(_elapsed) => tracing::debug!(%peer, "the TLS handshake took too long"),
+    }
+}
+
+async fn connection<S: Stream>(
+    stream: S,
+    peer: SocketAddr,
+    router: Router,
+    timing: Timing,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut socket = Socket::new(stream, timing.write_stall);
     let ended = requests(&mut socket, peer, router, timing, &mut stopping).await;
     if let Some(refusal) = socket.take_refusal() {
@@ -187,8 +220,8 @@ async fn refusal_bytes(refusal: Refusal) -> Vec<u8> {
 }
 
 /// Answers the requests of one connection.
-async fn requests(
-    socket: &mut Socket,
+async fn requests<S: Stream>(
+    socket: &mut Socket<S>,
     peer: SocketAddr,
     router: Router,
     timing: Timing,

@@ -281,6 +281,7 @@ impl<'a> Checkpoint<'a> {
         let mut bytes = parcel::buffer();
         codec::encode_into(&mut bytes, piece)?;
         let packed = parcel::pack(&key.prefix(), self.shelf.checkpoint + 1, bytes)?;
+        self.store.room_for(packed.size(), "writing a checkpoint")?;
         let old = self.shelf.pieces.get(&key).map_or(0, |held| held.label.parts);
         let mut batch = Batch::default();
         packed.put(&mut batch, &key.prefix(), old);
@@ -323,6 +324,7 @@ impl<'a> Checkpoint<'a> {
             engine: codec::encode(manifest)?,
         };
         let (batch, parts) = manifest.pack(self.shelf.manifest_parts)?;
+        self.store.room_for(manifest.pieces.len(), "writing a checkpoint")?;
         self.store.write("writing a checkpoint", |tables| tables.meta.apply_batch(batch))?;
         self.store.sync()?;
         let Manifest { checkpoint, stands_for, dropped, .. } = manifest;

@@ -42,7 +42,7 @@ pub enum StoreError {
         known: u32,
     },
     /// There is no room on the disk.
-    #[error("the disk is full while {what}: make room, then restart the server")]
+    #[error("the disk is full while {what}: make room")]
     DiskFull {
         /// What was being done.
         what: String,

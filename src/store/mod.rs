@@ -63,6 +63,9 @@ use fence::fenced;
 use journal::End;
 use seal::{Seal, Sealed};
 
+/// Free disk below which nothing is begun: sled writes segments of 512 KiB, and some at once.
+const RESERVE: u64 = 2 << 20;
+
 /// How to open a store.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -193,8 +196,8 @@ impl Store {
     /// records that it changes are changed.
     ///
     /// # Errors
-    /// [`StoreError::Superseded`] when `after` is not the last entry, [`StoreError::TooLarge`] and [`StoreError::Form`]:
-    /// then nothing was written. Any other error means that the entry may or may not be on disk, and that this handle
+    /// [`StoreError::Superseded`] when `after` is not the last entry, [`StoreError::TooLarge`], [`StoreError::Form`], and
+    /// [`StoreError::DiskFull`] while [`Store::failed`] is none: then nothing was written. Any other error means that the entry may or may not be on disk, and that this handle
     /// has failed:
     /// [`StoreError::DiskFull`], [`StoreError::Io`], [`StoreError::Damaged`], and [`StoreError::Failed`] from then on.
     pub fn append(&self, after: u64, entry: &Entry) -> Result<u64, StoreError> {
@@ -211,6 +214,7 @@ impl Store {
             false => (None, tail.end.digest),
         };
         let linked = draft.link(tail.end, digest)?;
+        self.room_for(linked.size(), "writing to the journal")?;
         let end = linked.end;
         self.write("writing to the journal", |tables| {
             linked.write(&tables.journal)?;
@@ -256,6 +260,17 @@ impl Store {
     /// As [`Store::record`].
     pub fn records_from(&self, table: Table, from: &[u8], most: usize) -> Result<Vec<KeyValue>, StoreError> {
         self.read_records(|tree| records::list_from(tree, table, from, most))
+    }
+
+    /// Refuses what the disk may not have room for, before anything of it is written: a write that fails in the middle
+    /// would end this handle, and what is refused here may simply be tried again.
+    fn room_for(&self, bytes: usize, what: &str) -> Result<(), StoreError> {
+        let Ok(disk) = rustix::fs::statvfs(&self.folder) else { return Ok(()) };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < RESERVE + 3 * bytes as u64 {
+            return Err(StoreError::DiskFull { what: what.to_owned() });
+        }
+        Ok(())
     }
 
     /// Why nothing is acknowledged on this handle any more, once a write or a sync has failed.

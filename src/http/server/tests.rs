@@ -27,7 +27,7 @@ async fn start(router: Router, timing: Timing) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let ended = tokio::spawn(serve_with(listener, router, timing, async move {
+    let ended = tokio::spawn(serve_with(listener, router, None, timing, async move {
         let _ = stopped.await;
     }));
     Running { address, stop, ended }
