@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,12 +14,13 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::accounts::{Accounts, FirstRun, Postman, Recovered, Secret};
+use crate::accounts::{self, Accounts, FirstRun, KeyRotated, Postman, Recovered, Secret};
+use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Engine, EngineOptions, RecordWrite};
 use crate::filters::Filters;
-use crate::http::{AppState, Services};
+use crate::http::{AppState, Services, Tls};
 use crate::intake::calls::CallLog;
 use crate::intake::imports::{Imports, ImportsOptions};
 use crate::model::SystemId;
@@ -43,16 +45,23 @@ pub fn serve(config: Config) -> anyhow::Result<()> {
     let listener = runtime.block_on(TcpListener::bind(config.server.listen)).with_context(|| {
         format!("can't listen on {} (`server.listen` or --listen sets another)", config.server.listen)
     })?;
+    let tls = open_tls(&config)?;
     let parts = Parts::open(config, Clock::system())?;
     let engine = parts.engine.clone();
     let calls = Arc::clone(&parts.calls);
-    let served = runtime.block_on(run(listener, parts, metrics));
+    let served = runtime.block_on(run(listener, parts, tls, metrics));
     // Handlers that a cut-off client left behind end here, so that nothing writes after the last checkpoint.
     runtime.shutdown_timeout(Duration::from_secs(1));
     save_calls(&engine, &calls);
     engine.stop();
     tracing::info!("stopped");
     served
+}
+
+/// Certificate and key, where they are configured.
+fn open_tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
+    let (Some(cert), Some(key)) = (&config.server.tls_cert, &config.server.tls_key) else { return Ok(None) };
+    Ok(Some(Tls::open(cert.clone(), key.clone()).context("server.tls_cert, server.tls_key")?))
 }
 
 /// Makes an account an Admin's again, while the server is stopped: see [`Accounts::recover_admin`].
@@ -77,6 +86,22 @@ pub fn recover_admin(config: Config, name: Option<&str>, password: Option<&Secre
     recovered
 }
 
+/// Gives the store another secret key, while the server is stopped: see [`accounts::rotate_key`].
+///
+/// # Errors
+/// Whatever is in the way, in words for the person who asks.
+pub fn rotate_key(config: Config, lost: bool) -> anyhow::Result<KeyRotated> {
+    if !store::has_store(&config.storage.path) {
+        let folder = config.storage.path.display();
+        anyhow::bail!("there is no store in `{folder}` (`storage.path`)");
+    }
+    let Parts { config, clock, engine, .. } = Parts::open(config, Clock::system())?;
+    let env = |name: &str| std::env::var(name).ok();
+    let rotated = accounts::rotate_key(&engine, &config.storage.path, &env, lost, clock.now());
+    engine.stop();
+    Ok(rotated?)
+}
+
 /// What is opened before anything is served.
 struct Parts {
     config: Config,
@@ -98,7 +123,12 @@ impl Parts {
     }
 }
 
-async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> anyhow::Result<()> {
+async fn run(
+    listener: TcpListener,
+    parts: Parts,
+    tls: Option<Arc<Tls>>,
+    metrics: PrometheusHandle,
+) -> anyhow::Result<()> {
     let Parts { mut config, clock, engine, calls, filters } = parts;
     let address = listener.local_addr().context("reading the address listened on")?;
     config.server.public_url = config.server.public_url_at(address);
@@ -113,8 +143,22 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
     tidy_up(Arc::clone(&accounts));
     tokio::spawn(postman.run());
     let config = Arc::new(config);
-    let services =
-        Services { config, engine, rules, filters, accounts, clock, calls, imports: Arc::clone(&imports), metrics };
+    let backups = Backups::new(engine.clone(), &config, clock.clone(), &|name| std::env::var(name).ok());
+    let backing_up = back_up(Arc::clone(&backups))?;
+    let (imports_too, serving_tls) = (Arc::clone(&imports), tls.clone());
+    let services = Services {
+        config,
+        engine,
+        rules,
+        filters,
+        accounts,
+        clock,
+        calls,
+        imports: imports_too,
+        backups,
+        tls,
+        metrics,
+    };
     tracing::info!(address = %address, url = services.config.server.public_url, "listening");
     let state = AppState::new(services);
     let ways = crate::http::Ways::new(state.clone());
@@ -122,7 +166,8 @@ async fn run(listener: TcpListener, parts: Parts, metrics: PrometheusHandle) -> 
         stop.asked().await;
         state.stop();
     };
-    let served = crate::http::serve(listener, ways, stopped).await;
+    let served = crate::http::serve(listener, ways, serving_tls, stopped).await;
+    drop(backing_up);
     tokio::task::spawn_blocking(move || imports.stop()).await?;
     Ok(served?)
 }
@@ -279,6 +324,17 @@ fn keep_up(engine: Engine, calls: Arc<CallLog>, metrics: PrometheusHandle) {
             }
         }
     });
+}
+
+/// Makes backups when they are due, until what this gives is dropped.
+fn back_up(backups: Arc<Backups>) -> anyhow::Result<Sender<()>> {
+    let (end, ended) = channel::<()>();
+    let pause = move |time| ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+    std::thread::Builder::new()
+        .name("backups".to_owned())
+        .spawn(move || backups.keep_up(pause))
+        .context("starting the thread for backups")?;
+    Ok(end)
 }
 
 /// Drops what accounts have kept long enough, now and then.

@@ -145,6 +145,13 @@ const CATALOGUE: &[(Kind, &str, Unit, &str)] = &[
         Unit::Count,
         "Samples in which a segment's index and its script disagreed, by system: must stay 0",
     ),
+    (Kind::Counter, "rollcall_backup_failures_total", Unit::Count, "Backups that could not be made"),
+    (
+        Kind::Gauge,
+        "rollcall_backup_last_success_seconds",
+        Unit::Seconds,
+        "When this server made its last backup, in seconds since 1970 UTC",
+    ),
     (Kind::Counter, "rollcall_import_rows_total", Unit::Count, "Rows of CSV imports made durable"),
     (Kind::Counter, "rollcall_imports_total", Unit::Count, "CSV imports that have ended, by outcome"),
     (Kind::Counter, "rollcall_rule_failures_total", Unit::Count, "Judgements at which a rule failed, by system"),
@@ -160,6 +167,13 @@ const CATALOGUE: &[(Kind, &str, Unit, &str)] = &[
         Unit::Count,
         "Systems whose files on disk have errors; an older version of them is live, or none",
     ),
+    (
+        Kind::Counter,
+        "rollcall_tls_reload_failures_total",
+        Unit::Count,
+        "New certificates that could not be used, the old one being served on",
+    ),
+    (Kind::Gauge, "rollcall_store_failed", Unit::Count, "1 once the store has failed and takes no more writes"),
     (Kind::Counter, "rollcall_mails_sent_total", Unit::Count, "Mails to operators that left"),
     (
         Kind::Counter,

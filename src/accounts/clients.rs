@@ -16,11 +16,14 @@ use serde_json::{Value, json};
 
 use super::keys::{KEY_BYTES, MacKey, ServerKey};
 use super::roles::Roles;
+use super::rotate;
 use super::secret::Secret;
 use super::vault::{RecordError, Vault, read_all};
 use crate::model::{SystemId, Timestamp};
 use crate::store::Table;
 
+/// The purpose of the key under which secrets are hashed.
+pub(super) const SECRETS: &str = "client secrets";
 /// Compared with where there is no client; no secret is known that has it.
 const NOBODYS_HASH: [u8; KEY_BYTES] = [0; KEY_BYTES];
 
@@ -74,6 +77,8 @@ impl Client {
 /// Every client, for reading without a lock.
 pub(super) struct Clients {
     secrets: MacKey,
+    /// The keys before a rotation of the server's, under which older secrets are hashed.
+    earlier: Vec<MacKey>,
     live: ArcSwap<HashMap<String, Arc<Client>>>,
 }
 
@@ -90,7 +95,8 @@ impl Clients {
             }
             live.insert(id, Arc::new(client));
         }
-        Ok(Self { secrets: key.mac_key("client secrets"), live: ArcSwap::from_pointee(live) })
+        let earlier = rotate::carried(key, vault)?;
+        Ok(Self { secrets: key.mac_key(SECRETS), earlier, live: ArcSwap::from_pointee(live) })
     }
 
     /// What is kept of a secret.
@@ -113,7 +119,8 @@ impl Clients {
     pub(super) fn check(&self, id: &str, secret: &str) -> Option<Arc<Client>> {
         let client = self.get(id);
         let hash = client.as_ref().map_or(&NOBODYS_HASH, |client| &client.secret_hash);
-        let right = self.secrets.holds(secret.as_bytes(), hash);
+        let holds = |key: &MacKey| key.holds(secret.as_bytes(), hash);
+        let right = self.earlier.iter().map(holds).fold(holds(&self.secrets), |one, other| one | other);
         client.filter(|client| right && client.enabled)
     }
 

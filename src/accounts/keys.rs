@@ -23,7 +23,7 @@ use super::secret::{self, NoRandomness};
 /// The environment variable that sets the key.
 pub const KEY_VARIABLE: &str = "ROLLCALL_SECRET_KEY";
 /// The key's file in the data folder.
-const KEY_FILE: &str = "secret.key";
+pub const KEY_FILE: &str = "secret.key";
 
 /// Bytes of a key, and of everything derived from one.
 pub(super) const KEY_BYTES: usize = 32;
@@ -177,6 +177,14 @@ pub enum KeyError {
         /// What is wrong with it.
         found: NoKey,
     },
+    /// Another variable holds something else than a key.
+    #[error("{name} must be 64 hexadecimal characters (32 bytes), but {found}; `openssl rand -hex 32` makes one")]
+    NamedVariable {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong with it.
+        found: NoKey,
+    },
     /// The file holds something else than a key.
     #[error("`{}` must hold 64 hexadecimal characters (32 bytes), but {found}; put the file back from a backup, or set {KEY_VARIABLE}", path.display())]
     File {
@@ -186,7 +194,8 @@ pub enum KeyError {
         found: NoKey,
     },
     /// The store has a key, but it is nowhere to be found.
-    #[error("the store's secret key is missing: put `{}` back, or set {KEY_VARIABLE} to the key that the store was made with", path.display())]
+    #[error("the store's secret key is missing: put `{}` back, or set {KEY_VARIABLE} to the key that the store was made with; \
+        if it is lost for good, `rollcall rotate-key --lost` makes another one", path.display())]
     Missing {
         /// Where the key's file should be.
         path: PathBuf,
@@ -194,7 +203,7 @@ pub enum KeyError {
     /// The store was made under another key.
     #[error(
         "the store in `{}` was made with another secret key than the one in {origin}: put the old key back. \
-         To change the key of a store on purpose there will be `rollcall rotate-key`; until then, keep the old one", data.display()
+         To give the store another key, run `rollcall rotate-key` with the old one in place and the server stopped", data.display()
     )]
     Another {
         /// The data folder.
@@ -235,7 +244,7 @@ pub enum NoKey {
 }
 
 /// Reads 64 hex characters; blanks around them (a file's line end) do not matter.
-fn parse(text: &str) -> Result<[u8; KEY_BYTES], NoKey> {
+pub(super) fn parse(text: &str) -> Result<[u8; KEY_BYTES], NoKey> {
     let text = text.trim();
     let count = text.chars().count();
     if count != 2 * KEY_BYTES {

@@ -37,6 +37,7 @@ mod profile;
 mod recovery;
 mod revoked;
 mod roles;
+mod rotate;
 mod rotations;
 mod sealed;
 mod secret;
@@ -54,7 +55,7 @@ mod verified;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -72,7 +73,7 @@ pub use fault::Fault;
 pub use first_run::{AdminNote, ClientNote, Example, first_run_text};
 pub use grants::{Lack, Sight};
 pub use invitations::{InvitationOutcome, Invited, Invitee, Offer};
-pub use keys::{KEY_VARIABLE, KeyError, KeySource, NoKey, ServerKey};
+pub use keys::{KEY_FILE, KEY_VARIABLE, KeyError, KeySource, NoKey, ServerKey};
 pub use mail::{Letter, LetterKind, MailError, Postman, letter};
 pub use one_time::{LinkError, LinkKind};
 pub use operators::UserError;
@@ -81,6 +82,7 @@ pub use principal::{Asker, Principal};
 pub use profile::{Enrolment, ProfileError, Proof};
 pub use recovery::{Recovered, RecoveryError};
 pub use roles::{PermissionSet, Role, Roles};
+pub use rotate::{KeyRotated, NEW_KEY_VARIABLE, RotateError, rotate_key};
 pub use sealed::SealError;
 pub use secret::{NoRandomness, Secret};
 pub use sessions::{NewSession, Session, Visitor};
@@ -117,6 +119,9 @@ use crate::store::Table;
 
 /// The server's record by which a store knows its key again. While it is missing, the store is empty.
 const KEY_CHECK: &str = "key_check";
+
+/// The purpose under which second factors are sealed.
+const SECOND_FACTORS: &str = "second factors";
 
 /// Why accounts can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +160,23 @@ pub enum AccountsError {
     /// There is nothing to make secrets of.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
+}
+
+/// Whether the secret key that a server would take is the store's; where it came from, or `None` where the store has none yet.
+///
+/// # Errors
+/// [`AccountsError::Key`] when it is another or none, [`AccountsError::Record`] when the store can't be read.
+pub fn check_key(
+    store: &crate::store::Store,
+    data: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<KeySource>, AccountsError> {
+    let record = store.record(Table::Server, KEY_CHECK.as_bytes()).map_err(RecordError::from)?;
+    let Some(record) = record else { return Ok(None) };
+    let kept: [u8; 32] = crate::store::decode(&record).map_err(RecordError::from)?;
+    let (key, source) = ServerKey::open(data, env, false)?;
+    key.verify(&kept, &source, data)?;
+    Ok(Some(source))
 }
 
 /// Everything about who may ask what, live.
@@ -197,6 +219,9 @@ impl Accounts {
     ) -> Result<(Arc<Self>, Option<Bootstrap>), AccountsError> {
         let data = config.storage.path.clone();
         let kept: Option<[u8; 32]> = vault::read_one(&*vault, Table::Server, KEY_CHECK)?;
+        if let Some(kept) = &kept {
+            rotate::settle(&data, kept)?;
+        }
         let (key, source) = ServerKey::open(&data, env, kept.is_none())?;
         if let Some(kept) = &kept {
             key.verify(kept, &source, &data)?;
@@ -219,7 +244,7 @@ impl Accounts {
                 .as_ref()
                 .map(|sso| Sso::open(sso, &config.server.public_url, &key, &clock, env))
                 .transpose()?,
-            totp_seal: Seal::new(&key, "second factors"),
+            totp_seal: Seal::new(&key, SECOND_FACTORS),
             bookmark_seal: Seal::new(&key, "bookmarks"),
             require_totp: config.auth.require_totp,
             public_url: config.server.public_url.clone(),

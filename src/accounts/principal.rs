@@ -83,6 +83,14 @@ impl Principal {
         self.powers.account
     }
 
+    /// Whether there is nothing that it may not do, to no end user and in no system.
+    #[must_use]
+    pub fn may_everything(&self) -> bool {
+        let permissions = Permission::ALL.iter().copied().collect();
+        let grant = Grant { permissions, place: Place::Everywhere, over: Over::All };
+        self.cover(&Powers { account: permissions, grants: vec![grant] }).is_ok()
+    }
+
     /// What tells it from every other principal: an operator may be called as a client is.
     #[must_use]
     pub fn id(&self) -> Cow<'_, str> {

@@ -8,16 +8,21 @@
 //! `dispatch`.
 
 mod api;
+mod backup;
 pub mod bench;
 mod check;
 mod clients;
 mod completions;
 mod diff;
+mod doctor;
 mod export;
 mod import;
+mod purge;
 mod query;
 mod recover;
 mod remote;
+mod restore;
+mod rotate_key;
 mod serve;
 mod token;
 mod users;
@@ -68,6 +73,18 @@ enum Command {
     Users(Box<users::Args>),
     /// OAuth clients on a running server: the machines that call its API
     Clients(Box<clients::Args>),
+    /// Delete the values that no integration of a running server declares any more
+    Purge(purge::Args),
+    /// Write everything that a running server holds to a file
+    Backup(Box<backup::Args>),
+    /// Make a backup the store, with the server stopped
+    Restore(restore::Args),
+    /// Write the store anew, with the server stopped: smaller, and without the bytes of whoever was deleted
+    Compact(restore::CompactArgs),
+    /// Give the store another secret key, with the server stopped
+    RotateKey(rotate_key::Args),
+    /// Look for what is wrong with this installation, and say how to mend it; exit status 1 if anything is
+    Doctor(doctor::Args),
     /// Measure this program on this machine: the whole server over HTTP, its answers checked
     Bench(Box<bench::Args>),
     /// Print completions for a shell
@@ -104,6 +121,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Token(args)) => token::run(args),
         Some(Command::Users(args)) => users::run(*args, file),
         Some(Command::Clients(args)) => clients::run(*args),
+        Some(Command::Purge(args)) => purge::run(&args),
+        Some(Command::Backup(args)) => backup::run(&args),
+        Some(Command::Restore(args)) => restore::run(&args, file),
+        Some(Command::Compact(args)) => restore::run_compact(&args, file),
+        Some(Command::RotateKey(args)) => rotate_key::run(&args, file),
+        Some(Command::Doctor(args)) => doctor::run(&args, file),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, &mut Cli::command()),
     }

@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
-
-use crate::config::{Config, Flags};
+use crate::config::Flags;
 use crate::telemetry;
 
 /// Flags of `serve`; each overrides the configuration and the environment.
@@ -31,38 +29,7 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
 pub(super) fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let flags = Flags { listen: args.listen, data: args.data, rules: args.rules };
     let config = super::load_config(config, flags)?;
-    if config.server.tls_cert.is_some() {
-        bail!(
-            "server.tls_cert is set, but this version does not speak TLS: put a proxy that does before it, \
-             set server.public_url to the proxy's address, and remove tls_cert and tls_key"
-        );
-    }
     telemetry::init()?;
-    for (key, what) in without_effect(&config) {
-        tracing::warn!(key, "this version {what}: the setting has no effect yet");
-    }
     crate::app::serve(config)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Settings that are read and checked, but that nothing acts on yet. None of them guards anything (TLS, which does,
-/// is refused above).
-fn without_effect(config: &Config) -> Vec<(&'static str, &'static str)> {
-    let mut found = Vec::new();
-    if config.backup.is_some() {
-        found.push(("backup", "makes no scheduled backups"));
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_that_nothing_acts_on_yet_are_told() {
-        assert!(without_effect(&Config::default()).is_empty());
-        let config = Config { backup: Some(crate::config::Backup::default()), ..Config::default() };
-        assert_eq!(without_effect(&config), [("backup", "makes no scheduled backups")]);
-    }
 }

@@ -19,8 +19,20 @@ use crate::store::{PieceKey, Store, StoreError, SystemNo};
 
 /// What a checkpoint keeps beside the columns.
 #[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
+pub(super) struct Manifest {
     systems: Vec<SystemRecord>,
+}
+
+impl Manifest {
+    /// What a snapshot's columns are.
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        let systems = snapshot.systems.iter().map(|(id, data)| SystemRecord {
+            no: data.no,
+            id: id.clone(),
+            columns: data.catalogue.specs().to_vec(),
+        });
+        Self { systems: systems.collect() }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,21 +45,22 @@ struct SystemRecord {
 /// Writes what changed after entry `since`; gives the entry up to which the checkpoint stands.
 pub(super) fn write(store: &Store, snapshot: &Snapshot, since: u64) -> Result<u64, StoreError> {
     let mut checkpoint = store.checkpoint();
-    for data in snapshot.systems.values() {
-        for (no, chunk) in data.chunks.iter().enumerate() {
-            for (column_no, column) in chunk.columns().filter(|(_, column)| column.modified > since) {
-                let key = PieceKey { system: data.no, chunk: no as u32, column: column_no };
-                checkpoint.put(key, column.as_ref())?;
-            }
-        }
+    for (key, column) in columns(snapshot).filter(|(_, column)| column.modified > since) {
+        checkpoint.put(key, column)?;
     }
-    let systems = snapshot.systems.iter().map(|(id, data)| SystemRecord {
-        no: data.no,
-        id: id.clone(),
-        columns: data.catalogue.specs().to_vec(),
-    });
-    checkpoint.finish(snapshot.commit, &Manifest { systems: systems.collect() })?;
+    checkpoint.finish(snapshot.commit, &Manifest::of(snapshot))?;
     Ok(snapshot.commit)
+}
+
+/// Every column of every chunk, with the key of its piece.
+pub(super) fn columns(snapshot: &Snapshot) -> impl Iterator<Item = (PieceKey, &Column)> {
+    snapshot.systems.values().flat_map(|data| {
+        data.chunks.iter().enumerate().flat_map(move |(no, chunk)| {
+            chunk.columns().map(move |(column_no, column)| {
+                (PieceKey { system: data.no, chunk: no as u32, column: column_no }, column.as_ref())
+            })
+        })
+    })
 }
 
 /// Loads the last checkpoint and replays the journal after it. Gives the state, and the checkpoint's number.

@@ -11,11 +11,12 @@
 //! - `reader` is the one way to ask: in it are `bound` conditions, asked of a chunk by `scan` and `mask` or of one row.
 //! - `writer` is the one thread that changes anything; `plan` decides what, `state` does it and has the row judged.
 //! - `adopt` makes new rules and new days live; `keeper` looks at the clock; `events` tells who entered and left.
-//! - `checkpoint` writes changed columns and loads them.
+//! - `checkpoint` writes changed columns and loads them; `backup` writes all of them.
 //!
 //! Refuses to know of HTTP, of files of rules beyond their types, and of how the store keeps what it is given.
 
 mod adopt;
+mod backup;
 mod bound;
 mod buckets;
 mod catalogue;
@@ -56,6 +57,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
+pub use backup::{Contents, inspect};
 pub use distribution::{Buckets, TopTexts};
 pub use events::{Event, Following};
 pub use found::{Found, OutOfTime, ScriptFailures};
@@ -360,6 +362,7 @@ impl Checkpointer {
             }
         }
         metrics::gauge!("rollcall_disk_full").set(f64::from(u8::from(full)));
+        metrics::gauge!("rollcall_store_failed").set(f64::from(u8::from(self.store.failed().is_some())));
     }
 
     /// Removes answers whose 24 hours are over.

@@ -62,7 +62,7 @@ impl Gate {
     /// who may not do `P` there, 404 when there is no such system.
     pub(super) fn reader<P: Demand>(&self, principal: &Principal, id: &str) -> Result<(Reader, Arc<RuleSet>), Problem> {
         let rules = system_for(principal, id, P::PERMISSIONS, &self.0.rules.live())?;
-        let reader = view(&self.0, &rules.system, &sight(principal, &rules, Permission::EndUsersRead))?;
+        let reader = view(&self.0, &rules.system, &sight(principal, &rules, P::PERMISSIONS))?;
         Ok((reader, rules))
     }
 }
@@ -331,6 +331,13 @@ impl FromRequestParts<Gate> for Page {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Problem> {
         const KEY: HeaderName = HeaderName::from_static("x-rollcall-key");
+        let address = client_address(parts, &gate.0.config.server.trusted_proxies);
+        if !gate.0.pages().take(address, std::time::Instant::now()) {
+            return Err(Problem::new(
+                Kind::TooManyRequests,
+                "too many page loads from this address: try again in a second",
+            ));
+        }
         let params = RawPathParams::from_request_parts(parts, gate).await?;
         let key = parts.headers.get(KEY).and_then(|value| value.to_str().ok());
         // A wrong key and a system that there is not look the same, so that nobody learns which systems there are.

@@ -1,6 +1,7 @@
 //! Bodies: of requests their media type, size and pace, and JSON bodies as types; of answers JSON that is written already.
 
 use std::pin::pin;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::BoxError;
@@ -11,6 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::auth::Gate;
 use super::edge::within;
@@ -22,6 +24,26 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Largest body of an administrative call, in bytes; a rule file is far smaller.
 pub(crate) const ADMIN_LIMIT: usize = 1 << 20;
+
+/// Bytes of bodies that may be in memory at once, but for small ones.
+const IN_FLIGHT: usize = 256 << 20;
+/// Bytes of a body that are not counted: connections are limited, and a connection buffers more than that anyway.
+const SMALL: usize = 16 * 1024;
+
+/// What is left of [`IN_FLIGHT`].
+static BUDGET: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(IN_FLIGHT)));
+
+/// A body with its share of the budget, which is given back when the last of it is dropped.
+struct Counted {
+    bytes: Bytes,
+    _share: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 /// Refuses everything but `Content-Type: application/json`, with or without parameters (415).
 pub(crate) fn demand_json(headers: &HeaderMap) -> Result<(), Problem> {
@@ -38,7 +60,7 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Reads the whole body: 413 over `limit` bytes (at once, when its length is announced), 408 when it takes too long,
-/// 400 when it breaks off.
+/// 400 when it breaks off, 503 when too much is being read already.
 pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
     let (parts, body) = request.into_parts();
     read_all(&parts.headers, body, limit).await
@@ -47,29 +69,75 @@ pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, Proble
 /// [`read`] for a request that was taken apart.
 pub(crate) async fn read_all<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Problem>
 where
-    B: hyper::body::Body<Error: Into<BoxError>>,
+    B: hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     read_within(DEADLINE, headers, body, limit).await
 }
 
 async fn read_within<B>(deadline: Duration, headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Problem>
 where
-    B: hyper::body::Body<Error: Into<BoxError>>,
+    B: hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     let too_large = || Problem::new(Kind::TooLarge, format!("the body is over {limit} bytes, which is the limit here"));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > limit as u64) {
         return Err(too_large());
     }
-    match within(deadline, pin!(Limited::new(body, limit).collect())).await {
-        Some(Ok(whole)) => Ok(whole.to_bytes()),
-        Some(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Some(Err(_broken_off)) => Err(Problem::new(Kind::Malformed, "the body broke off")),
+    match within(deadline, pin!(collect(Limited::new(body, limit), &BUDGET))).await {
+        Some(Ok(whole)) => Ok(whole),
+        Some(Err(Broken::TooLarge)) => Err(too_large()),
+        Some(Err(Broken::Off)) => Err(Problem::new(Kind::Malformed, "the body broke off")),
+        Some(Err(Broken::NoRoom)) => Err(Problem::new(
+            Kind::Unavailable,
+            "too much is being sent to the server at once: send this again in a moment",
+        )),
         None => {
             let seconds = deadline.as_secs();
             Err(Problem::new(Kind::RequestTimeout, format!("the body was not there within {seconds} seconds")))
         }
     }
+}
+
+/// Why a body could not be collected.
+enum Broken {
+    TooLarge,
+    Off,
+    NoRoom,
+}
+
+/// All of a body. One that came in one piece is not copied.
+async fn collect<B>(mut body: Limited<B>, budget: &Arc<Semaphore>) -> Result<Bytes, Broken>
+where
+    B: hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    let (mut only, mut whole, mut share) = (Bytes::new(), Vec::new(), None::<OwnedSemaphorePermit>);
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|error| if error.is::<LengthLimitError>() { Broken::TooLarge } else { Broken::Off })?;
+        // Trailers are no part of the body.
+        let Ok(piece) = frame.into_data() else { continue };
+        if only.is_empty() && whole.is_empty() {
+            only = piece;
+        } else {
+            whole.extend_from_slice(&std::mem::take(&mut only));
+            whole.extend_from_slice(&piece);
+        }
+        let counted = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = (only.len() + whole.len()).saturating_sub(SMALL + counted);
+        if more > 0 {
+            let more = u32::try_from(more).map_err(|_| Broken::TooLarge)?;
+            let more = Arc::clone(budget).try_acquire_many_owned(more).map_err(|_| Broken::NoRoom)?;
+            match &mut share {
+                Some(share) => share.merge(more),
+                None => share = Some(more),
+            }
+        }
+    }
+    let bytes = if whole.is_empty() { only } else { Bytes::from(whole) };
+    Ok(match share {
+        Some(share) => Bytes::from_owner(Counted { bytes, _share: share }),
+        None => bytes,
+    })
 }
 
 /// A body of any length, piece by piece: it may take its time as long as something comes.
@@ -150,6 +218,21 @@ mod tests {
             assert_eq!(demand_json(&typed(bad)).unwrap_err().status(), 415, "{bad:?}");
         }
         assert_eq!(demand_json(&HeaderMap::new()).unwrap_err().status(), 415);
+    }
+
+    #[tokio::test]
+    async fn large_bodies_share_a_budget_and_give_it_back() {
+        let budget = Arc::new(Semaphore::new(100_000));
+        let body = |pieces: usize| {
+            let piece = |_| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 10_000]));
+            Limited::new(Body::from_stream(futures_util::stream::iter((0..pieces).map(piece))), usize::MAX)
+        };
+        let held = collect(body(8), &budget).await.ok().unwrap();
+        assert_eq!((held.len(), budget.available_permits()), (80_000, 100_000 - 80_000 + SMALL));
+        assert!(matches!(collect(body(8), &budget).await, Err(Broken::NoRoom)));
+        assert_eq!(collect(body(1), &budget).await.ok().unwrap().len(), 10_000, "a small one always comes in");
+        drop(held);
+        assert_eq!(budget.available_permits(), 100_000);
     }
 
     #[tokio::test]

@@ -35,6 +35,7 @@ pub struct Ways(Arc<Inner>);
 
 struct Inner {
     gate: Gate,
+    secure: bool,
     update: OnceLock<Meter>,
     page_load: OnceLock<Meter>,
     router: Router,
@@ -71,23 +72,24 @@ impl Ways {
     #[must_use]
     pub fn new(state: AppState) -> Self {
         let router = super::router(state.clone());
-        let inner = Inner { gate: Gate::new(state), update: OnceLock::new(), page_load: OnceLock::new(), router };
+        let (secure, gate) = (state.is_secure(), Gate::new(state));
+        let inner = Inner { gate, secure, update: OnceLock::new(), page_load: OnceLock::new(), router };
         Self(Arc::new(inner))
     }
 }
 
 impl Front for Ways {
     async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
-        let Inner { gate, update, page_load, router } = &*self.0;
+        let Inner { gate, secure, update, page_load, router } = &*self.0;
         let (parts, body) = request.into_parts();
         let (method, headers) = (&parts.method, &parts.headers);
         match Direct::of(method, &parts.uri) {
             Some(Direct::PageLoad { system, id }) => {
                 let handler = pin!(async { answer_page_load(gate, headers, system, id).into_response() });
-                Ok(Passage::begin(method, headers).through(PAGE_LOAD, page_load, handler).await)
+                Ok(Passage::begin(method, headers, *secure).through(PAGE_LOAD, page_load, handler).await)
             }
             Some(Direct::Update) => {
-                let passage = Passage::begin(method, headers);
+                let passage = Passage::begin(method, headers, *secure);
                 let handler = pin!(async { answer_update(gate, headers, passage.id(), body).await.into_response() });
                 Ok(passage.through(UPDATE, update, handler).await)
             }

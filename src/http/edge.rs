@@ -31,6 +31,10 @@ const HANDLER_DEADLINE: Duration = Duration::from_secs(60);
 const UNHURRIED: [&str; 1] = ["/admin/v1/systems/{s}/integrations/{i}/imports"];
 /// How long a handler of theirs may take.
 const UNHURRIED_DEADLINE: Duration = Duration::from_secs(24 * 3600);
+/// For how long a browser is to come by https alone. Not for other hosts below this one, which are not ours to speak for.
+static A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
+/// The policy of what is no page.
+static NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// The header that carries a request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken from a caller.
@@ -80,12 +84,15 @@ impl RequestId {
 
 /// Puts an [`Edge`] around every endpoint.
 #[derive(Clone)]
-pub(crate) struct EdgeLayer;
+pub(crate) struct EdgeLayer {
+    /// Whether callers reach the server by https, and are to stay with it.
+    pub(crate) secure: bool,
+}
 
 impl<S> Layer<S> for EdgeLayer {
     type Service = Edge<S>;
     fn layer(&self, inner: S) -> Edge<S> {
-        Edge { inner, meter: Arc::default() }
+        Edge { inner, secure: self.secure, meter: Arc::default() }
     }
 }
 
@@ -93,6 +100,7 @@ impl<S> Layer<S> for EdgeLayer {
 #[derive(Clone)]
 pub(crate) struct Edge<S> {
     inner: S,
+    secure: bool,
     /// The endpoint's metrics, known from its first request on.
     meter: Arc<OnceLock<Meter>>,
 }
@@ -111,7 +119,7 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let passage = Passage::begin(request.method(), request.headers());
+        let passage = Passage::begin(request.method(), request.headers(), self.secure);
         let route = request.extensions().get::<MatchedPath>().cloned();
         request.extensions_mut().insert(passage.id.clone());
         let meter = Arc::clone(&self.meter);
@@ -129,15 +137,17 @@ where
 pub(super) struct Passage {
     started: Instant,
     deadline: Duration,
+    /// Whether callers reach the server by https.
+    secure: bool,
     id: RequestId,
     method: Method,
 }
 
 impl Passage {
     /// The request has come in.
-    pub(super) fn begin(method: &Method, headers: &HeaderMap) -> Self {
+    pub(super) fn begin(method: &Method, headers: &HeaderMap, secure: bool) -> Self {
         let (started, deadline) = (Instant::now(), HANDLER_DEADLINE);
-        Self { started, deadline, id: RequestId::of(headers), method: method.clone() }
+        Self { started, deadline, secure, id: RequestId::of(headers), method: method.clone() }
     }
 
     /// Gives the handler another time.
@@ -161,7 +171,7 @@ impl Passage {
     ) -> Response {
         let whole = async {
             let mut response = guarded(self.deadline, handler).await;
-            finish(response.headers_mut(), &self.id);
+            finish(response.headers_mut(), &self.id, self.secure);
             let (status, took) = (response.status(), self.started.elapsed());
             Meter::observe(meter, route, &self.method, status, took);
             log(&self.id, route, &self.method, status, took);
@@ -205,18 +215,23 @@ pub(super) async fn within<T>(deadline: Duration, mut future: Pin<&mut impl Futu
 pub(super) fn answer_unparsed(problem: Problem) -> Response {
     let id = RequestId::fresh();
     let mut response = problem.into_response();
-    finish(response.headers_mut(), &id);
+    finish(response.headers_mut(), &id, false);
     tracing::debug!(target: "rollcall::access", request_id = id.as_str(), status = response.status().as_u16(), "not parsed");
     response
 }
 
 /// The headers that every answer has.
-fn finish(headers: &mut HeaderMap, id: &RequestId) {
+fn finish(headers: &mut HeaderMap, id: &RequestId, secure: bool) {
+    if secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, A_YEAR.clone());
+    }
     headers.insert(REQUEST_ID, id.0.clone());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // A page with a form has another one: see `console`.
     headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // Whatever a browser takes for a page runs nothing; real pages have policies of their own.
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(NOTHING.clone());
 }
 
 fn log(id: &RequestId, route: &str, method: &Method, status: StatusCode, took: Duration) {

@@ -5,7 +5,7 @@
 //! | `router` | the whole route table, and the OpenAPI document that follows from it |
 //! | `direct` | the short way past the router for page loads and updates |
 //! | `server` | connections: accepting, limits, deadlines, the graceful stop |
-//! | `socket`, `timer` | a connection's stream and its timer |
+//! | `tls`, `socket`, `timer` | certificate and key, and again when they change; a stream that does not wait for ever; its timer |
 //! | `edge` | what every request goes through: id, deadline, panics, headers, metrics, access log |
 //! | `auth` | who asks and whether they may; no handler reaches a service but through it |
 //! | `cookie` | how a cookie is set and read |
@@ -37,6 +37,7 @@ pub mod server;
 mod socket;
 mod state;
 mod timer;
+mod tls;
 mod turns;
 mod visitor;
 
@@ -44,3 +45,4 @@ pub use direct::Ways;
 pub use router::router;
 pub use server::serve;
 pub use state::{AppState, Services};
+pub use tls::{Tls, TlsError, check_tls};

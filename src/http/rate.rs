@@ -43,30 +43,43 @@ impl Rates {
     }
 }
 
-/// Calls that one address may make at an open door at once.
-const AT_ONCE: f64 = 20.0;
-/// Seconds until one of them comes back.
-const SECONDS_EACH: f64 = 30.0;
+/// Calls that one address may make at an open door at once, and how many come back a second.
+const DOORS: (f64, f64) = (20.0, 1.0 / 30.0);
+/// The same for pages in browsers: many people may share an address, and a site's page loads are to be seen at once.
+const PAGES: (f64, f64) = (1_000.0, 200.0);
 /// Most addresses that are kept count of.
 const MAX_ADDRESSES: usize = 10_000;
 
 /// How many calls each address may still make at a door that is open to all.
-#[derive(Default)]
-pub(crate) struct AddressRates(Mutex<HashMap<IpAddr, Bucket>>);
+pub(crate) struct AddressRates {
+    at_once: f64,
+    per_second: f64,
+    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+}
 
 impl AddressRates {
+    /// For what sends mail or makes records.
+    pub(crate) fn of_doors() -> Self {
+        Self { at_once: DOORS.0, per_second: DOORS.1, buckets: Mutex::default() }
+    }
+
+    /// For page loads.
+    pub(crate) fn of_pages() -> Self {
+        Self { at_once: PAGES.0, per_second: PAGES.1, buckets: Mutex::default() }
+    }
+
     /// Takes one call of the address's (unknown ones share one bucket); false when there is none left.
     pub(crate) fn take(&self, address: Option<IpAddr>, now: Instant) -> bool {
         let network = network_of(address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
-        let mut buckets = self.0.lock();
+        let mut buckets = self.buckets.lock();
         if buckets.len() >= MAX_ADDRESSES && !buckets.contains_key(&network) {
-            buckets.retain(|_, bucket| bucket.refill(now, AT_ONCE, 1.0 / SECONDS_EACH) < AT_ONCE);
+            buckets.retain(|_, bucket| bucket.refill(now, self.at_once, self.per_second) < self.at_once);
             if buckets.len() >= MAX_ADDRESSES {
                 buckets.clear();
             }
         }
-        let bucket = buckets.entry(network).or_insert(Bucket { left: AT_ONCE, at: now });
-        bucket.refill(now, AT_ONCE, 1.0 / SECONDS_EACH);
+        let bucket = buckets.entry(network).or_insert(Bucket { left: self.at_once, at: now });
+        bucket.refill(now, self.at_once, self.per_second);
         bucket.take()
     }
 }
@@ -123,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_address_gets_some_calls_at_once_and_then_one_now_and_then() {
-        let (rates, start) = (AddressRates::default(), Instant::now());
+        let (rates, start) = (AddressRates::of_doors(), Instant::now());
         let address = |text: &str| Some(text.parse().unwrap());
         let takes = |from: &str, seconds| rates.take(address(from), start + Duration::from_secs(seconds));
         assert_eq!((0..30).filter(|_| takes("203.0.113.9", 0)).count(), 20);
@@ -134,10 +147,10 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let (rates, start) = (AddressRates::default(), Instant::now());
+        let (rates, start) = (AddressRates::of_doors(), Instant::now());
         for number in 0..25_000_u32 {
             rates.take(Some(IpAddr::from(number.to_be_bytes())), start);
         }
-        assert!(rates.0.lock().len() <= MAX_ADDRESSES);
+        assert!(rates.buckets.lock().len() <= MAX_ADDRESSES);
     }
 }

@@ -27,7 +27,7 @@ use super::state::AppState;
 /// The router of the whole server.
 pub fn router(state: AppState) -> Router {
     let (router, _) = routes(state.accounts.has_sso()).split_for_parts();
-    finish(router).with_state(Gate::new(state))
+    finish(router, state.is_secure()).with_state(Gate::new(state))
 }
 
 /// Every route; those of single sign-on only where it is on.
@@ -118,6 +118,7 @@ fn routes(sso: bool) -> OpenApiRouter<Gate> {
         .routes(routes!(clients::enable))
         .routes(routes!(audit::list))
         // Operation
+        .routes(routes!(maintenance::backup))
         .routes(routes!(maintenance::checkpoint))
         .routes(routes!(maintenance::purge))
         .routes(routes!(status::health))
@@ -138,8 +139,8 @@ fn routes(sso: bool) -> OpenApiRouter<Gate> {
 }
 
 /// Answers for what is no route, and what every request goes through.
-fn finish<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router.fallback(unknown_route).method_not_allowed_fallback(unknown_method).layer(EdgeLayer)
+fn finish<S: Clone + Send + Sync + 'static>(router: Router<S>, secure: bool) -> Router<S> {
+    router.fallback(unknown_route).method_not_allowed_fallback(unknown_method).layer(EdgeLayer { secure })
 }
 
 async fn unknown_route() -> Problem {

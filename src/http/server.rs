@@ -33,12 +33,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use super::edge::answer_unparsed;
 use super::problem::{Kind, Problem};
-use super::socket::{Refusal, Socket};
+use super::socket::{Refusal, Socket, Stream};
 use super::timer::OneTimer;
+use super::tls::Tls;
 
 /// Most connections at once; further ones wait in the kernel's queue. An idle one costs some 10 KiB.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -59,6 +61,8 @@ struct Timing {
     /// From the moment a request may begin until its header is there. Longer than the 60 s for which common load
     /// balancers keep a connection, so that they and not we end it.
     header: Duration,
+    /// For the handshake of TLS.
+    handshake: Duration,
     /// For which a client may leave us unable to write.
     write_stall: Duration,
     /// From the stop on until the last connection is cut off.
@@ -73,6 +77,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             header: Duration::from_secs(65),
+            handshake: Duration::from_secs(10),
             write_stall: Duration::from_secs(30),
             drain: Duration::from_secs(7),
             drain_unused: Duration::from_millis(250),
@@ -99,7 +104,7 @@ impl Front for Router {
     }
 }
 
-/// Serves until `shutdown` completes, then answers what it has taken and returns, within 7 seconds
+/// Serves, over TLS if there is a certificate, until `shutdown` completes, then answers what it has taken and returns, within 7 seconds
 /// whatever clients do.
 ///
 /// # Errors
@@ -107,14 +112,20 @@ impl Front for Router {
 pub async fn serve(
     listener: TcpListener,
     front: impl Front,
+    tls: Option<Arc<Tls>>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    serve_with(listener, front, Timing::default(), shutdown).await
+    let acceptor = tls.as_ref().map(Tls::acceptor).transpose().map_err(io::Error::other)?;
+    if let Some(tls) = tls {
+        tokio::spawn(tls.follow());
+    }
+    serve_with(listener, front, acceptor, Timing::default(), shutdown).await
 }
 
 async fn serve_with(
     listener: TcpListener,
     front: impl Front,
+    acceptor: Option<TlsAcceptor>,
     timing: Timing,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -135,9 +146,9 @@ async fn serve_with(
         };
         match accepted {
             Ok((slot, stream, peer)) => {
-                let connection = connection(stream, peer, front.clone(), timing, stopping.clone());
+                let (front, acceptor, stopping) = (front.clone(), acceptor.clone(), stopping.clone());
                 connections.spawn(async move {
-                    connection.await;
+                    accepted_one(stream, peer, front, acceptor, timing, stopping).await;
                     drop(slot);
                 });
             }
@@ -160,16 +171,38 @@ async fn serve_with(
     Ok(())
 }
 
-/// Serves one connection to its end.
-async fn connection(
+/// Serves one connection to its end, behind the handshake of TLS where that is on.
+async fn accepted_one(
     stream: TcpStream,
     peer: SocketAddr,
     front: impl Front,
+    acceptor: Option<TlsAcceptor>,
     timing: Timing,
     mut stopping: watch::Receiver<bool>,
 ) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
+    let Some(acceptor) = acceptor else {
+        return connection(stream, peer, front, timing, stopping).await;
+    };
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(timing.handshake, acceptor.accept(stream)) => shaken,
+        _ = stopping.wait_for(|stop| *stop) => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => Box::pin(connection(stream, peer, front, timing, stopping)).await,
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS handshake"),
+        Err(_elapsed) => tracing::debug!(%peer, "the TLS handshake took too long"),
+    }
+}
+
+async fn connection<S: Stream>(
+    stream: S,
+    peer: SocketAddr,
+    front: impl Front,
+    timing: Timing,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut socket = Socket::new(stream, timing.write_stall);
     let ended = requests(&mut socket, peer, &front, timing, &mut stopping).await;
     if let Some(refusal) = socket.take_refusal() {
@@ -208,8 +241,8 @@ async fn refusal_bytes(refusal: Refusal) -> Vec<u8> {
 }
 
 /// Answers the requests of one connection.
-async fn requests(
-    socket: &mut Socket,
+async fn requests<S: Stream>(
+    socket: &mut Socket<S>,
     peer: SocketAddr,
     front: &impl Front,
     timing: Timing,

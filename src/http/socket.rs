@@ -1,4 +1,4 @@
-//! A TCP stream that does not wait for ever: for a peer that does not read, nor for one that still sends when we close.
+//! A stream that does not wait for ever: for a peer that does not read, nor for one that still sends when we close.
 //!
 //! **Bare refusals.** What can't be parsed as a request never gets to the router: hyper answers it itself, without a body.
 //! That answer is kept back and its status noted, so that the server can send a problem instead.
@@ -14,7 +14,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 /// How much is thrown away of what a peer sends after the end, in bytes.
@@ -34,9 +33,13 @@ fn join<'a>(bufs: &[io::IoSlice<'_>], whole: &'a mut [u8; SMALL]) -> Option<&'a 
     whole.get(..length)
 }
 
-/// A TCP stream with a deadline for stalled writes and a lingering close.
-pub(super) struct Socket {
-    stream: TcpStream,
+/// What bytes go over: TCP, or TLS on it.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// A stream with a deadline for stalled writes and a lingering close.
+pub(super) struct Socket<S> {
+    stream: S,
     write_stall: Duration,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -69,9 +72,9 @@ impl Refusal {
     }
 }
 
-impl Socket {
+impl<S: Stream> Socket<S> {
     /// Wraps the stream; a write that waits longer than `write_stall` fails.
-    pub(super) fn new(stream: TcpStream, write_stall: Duration) -> Self {
+    pub(super) fn new(stream: S, write_stall: Duration) -> Self {
         Self { stream, write_stall, stalled: None, refused: None }
     }
 
@@ -118,13 +121,13 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Socket {
+impl<S: Stream> AsyncRead for Socket<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Socket {
+impl<S: Stream> AsyncWrite for Socket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.keeps_back(buf) {
             return Poll::Ready(Ok(buf.len()));

@@ -9,8 +9,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
 use super::rate::{AddressRates, Rates};
+use super::tls::Tls;
 use super::turns::Turns;
 use crate::accounts::Accounts;
+use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
@@ -37,6 +39,10 @@ pub struct Services {
     pub calls: Arc<CallLog>,
     /// CSV imports.
     pub imports: Arc<Imports>,
+    /// The certificate, where the server speaks TLS.
+    pub tls: Option<Arc<Tls>>,
+    /// Backups.
+    pub backups: Arc<Backups>,
     /// Renders `/metrics`. Whoever installed the recorder also calls its `run_upkeep` now and then.
     pub metrics: PrometheusHandle,
 }
@@ -51,6 +57,7 @@ struct Shared {
     turns: Turns,
     stopping: watch::Sender<bool>,
     door: AddressRates,
+    pages: AddressRates,
 }
 
 impl AppState {
@@ -61,7 +68,8 @@ impl AppState {
         Self(Arc::new(Shared {
             services,
             rates,
-            door: AddressRates::default(),
+            door: AddressRates::of_doors(),
+            pages: AddressRates::of_pages(),
             turns: Turns::default(),
             stopping: watch::Sender::new(false),
         }))
@@ -77,6 +85,10 @@ impl AppState {
     /// How fast each address may come to a door that is open to all.
     pub(crate) fn door(&self) -> &AddressRates {
         &self.0.door
+    }
+    /// How fast each address may ask as a page in a browser.
+    pub(crate) fn pages(&self) -> &AddressRates {
+        &self.0.pages
     }
     /// Whether callers reach the server by https.
     pub(crate) fn is_secure(&self) -> bool {

@@ -42,7 +42,7 @@ pub struct PieceKey {
 }
 
 impl PieceKey {
-    fn prefix(self) -> [u8; 12] {
+    pub(super) fn prefix(self) -> [u8; 12] {
         let mut prefix = [0; 12];
         let numbers = [self.system, self.chunk, self.column];
         for (to, from) in prefix.iter_mut().zip(numbers.into_iter().flat_map(u32::to_be_bytes)) {
@@ -50,7 +50,7 @@ impl PieceKey {
         }
         prefix
     }
-    fn read(bytes: &mut &[u8]) -> Option<Self> {
+    pub(super) fn read(bytes: &mut &[u8]) -> Option<Self> {
         let mut number = || Some(u32::from_be_bytes(take(bytes)?));
         Some(Self { system: number()?, chunk: number()?, column: number()? })
     }
@@ -78,6 +78,20 @@ impl Manifest {
     pub(super) fn load(meta: &Tree) -> Result<Option<(Self, Label)>, StoreError> {
         let Some((label, bytes)) = parcel::get(meta, MANIFEST)? else { return Ok(None) };
         Ok(Some((codec::decode(&bytes)?, label)))
+    }
+    /// The manifest of pieces that come from a backup; the journal begins with the entry that they stand for.
+    pub(super) fn restored(
+        checkpoint: u64,
+        stands_for: u64,
+        pieces: &BTreeMap<PieceKey, Label>,
+        engine: Vec<u8>,
+    ) -> Self {
+        let pieces = list(pieces.iter().map(|(key, label)| (*key, *label)));
+        Self { checkpoint, stands_for, dropped: stands_for.saturating_sub(1), pieces, engine }
+    }
+    /// What writes it where there is none.
+    pub(super) fn pack_new(&self) -> Result<Batch, StoreError> {
+        self.pack(0).map(|(batch, _)| batch)
     }
     /// What the engine put into it.
     pub(super) fn engine<M: DeserializeOwned>(&self) -> Result<M, StoreError> {
@@ -224,15 +238,20 @@ impl Shelf {
     }
 
     fn list(&self) -> Vec<u8> {
-        let mut list = Vec::with_capacity(self.pieces.len() * 30);
-        for (key, held) in self.pieces.iter().filter(|(_, held)| held.listed) {
-            list.extend_from_slice(&key.prefix());
-            list.extend_from_slice(&held.label.sum.to_le_bytes());
-            list.extend_from_slice(&held.label.mark.to_le_bytes());
-            list.extend_from_slice(&held.label.parts.to_le_bytes());
-        }
-        list
+        list(self.pieces.iter().filter(|(_, held)| held.listed).map(|(key, held)| (*key, held.label)))
     }
+}
+
+/// The labels of pieces, as a manifest has them.
+fn list(pieces: impl Iterator<Item = (PieceKey, Label)>) -> Vec<u8> {
+    let mut list = Vec::new();
+    for (key, label) in pieces {
+        list.extend_from_slice(&key.prefix());
+        list.extend_from_slice(&label.sum.to_le_bytes());
+        list.extend_from_slice(&label.mark.to_le_bytes());
+        list.extend_from_slice(&label.parts.to_le_bytes());
+    }
+    list
 }
 
 fn damaged_piece(key: PieceKey, why: &str) -> StoreError {
@@ -284,6 +303,7 @@ impl<'a> Checkpoint<'a> {
         if self.waiting.holds(key) {
             self.write_waiting()?;
         }
+        self.store.room_for(packed.size(), "writing a checkpoint")?;
         let old = self.shelf.pieces.get(&key).map_or(0, |held| held.label.parts);
         packed.put(&mut self.waiting.batch, &key.prefix(), old);
         self.waiting.pieces.push((key, packed.label));
@@ -329,6 +349,7 @@ impl<'a> Checkpoint<'a> {
             engine: codec::encode(manifest)?,
         };
         let (batch, parts) = manifest.pack(self.shelf.manifest_parts)?;
+        self.store.room_for(manifest.pieces.len(), "writing a checkpoint")?;
         self.store.write("writing a checkpoint", |tables| tables.meta.apply_batch(batch))?;
         self.store.sync()?;
         let Manifest { checkpoint, stands_for, dropped, .. } = manifest;

@@ -42,7 +42,7 @@ pub enum StoreError {
         known: u32,
     },
     /// There is no room on the disk.
-    #[error("the disk is full while {what}: make room, then restart the server")]
+    #[error("the disk is full while {what}: make room")]
     DiskFull {
         /// What was being done.
         what: String,
@@ -84,6 +84,9 @@ pub enum StoreError {
         /// The most that is held, in bytes.
         most: usize,
     },
+    /// A file is no whole backup.
+    #[error("this backup can't be restored: {0}. Nothing was changed; take another backup")]
+    BadBackup(String),
     /// A value can't be written as MessagePack, or is not what the caller takes it for.
     #[error("a stored value does not have the expected form: {0}")]
     Form(String),
@@ -91,7 +94,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// How a damaged store is mended.
-    pub const MEND: &'static str = "Nothing of it is served. To restore, stop the server and put the last backup of the data folder in its place; \
+    pub const MEND: &'static str = "Nothing of it is served. Restore the last backup with `rollcall restore --replace FILE`, which keeps what is there aside; \
          without a backup, move the folder aside and start with an empty one";
 
     /// Damage in a folder that [`StoreError::in_folder`] names later.

@@ -73,6 +73,11 @@ pub(super) struct Linked {
 }
 
 impl Linked {
+    /// Bytes that it takes.
+    pub(super) fn size(&self) -> usize {
+        self.packed.size()
+    }
+
     /// Writes it, part by part: a batch would cost every commit a second write and sync, because sled seals its buffer
     /// when one begins. Of an entry whose writing broke off some parts may be found; that was never acknowledged, and
     /// opening cuts it off.

@@ -6,6 +6,7 @@
 //! ```text
 //! DATA/lock                held while a process has the store open; its process id
 //! DATA/seal                what was acknowledged last (see `seal`)
+//! DATA/swapping            while a restored store takes the place of the one that was there (see `swap`)
 //! DATA/store/              sled's folder, with four trees:
 //!     journal              entries, numbered and chained (see `journal`)
 //!     pieces               the live state in chunks of columns (see `checkpoint`)
@@ -24,6 +25,7 @@
 //!   disk; opening the store anew finds out. Reading goes on.
 //! - sled's `blobs/` folder stays empty, because sled never syncs it.
 
+mod backup;
 mod checkpoint;
 mod codec;
 mod entry;
@@ -33,7 +35,9 @@ mod journal;
 mod open;
 mod parcel;
 mod records;
+mod restore;
 mod seal;
+mod swap;
 #[cfg(test)]
 mod tests;
 
@@ -45,16 +49,22 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
+pub use backup::{Backup, BackupHead};
 pub use checkpoint::{Checkpoint, PieceKey};
 pub use codec::{decode, encode};
 pub use entry::{Cause, Cell, ColumnNo, Entry, Op, RowNo, SystemNo, Table};
 pub use error::StoreError;
 pub use records::KeyValue;
+pub use restore::{BackupSummary, Restored, read_backup, restore};
+pub use swap::{FolderLock, RESTORING, has_store, lock_folder, swap};
 
 use checkpoint::{Manifest, Shelf, Staged};
 use fence::fenced;
 use journal::End;
 use seal::{Seal, Sealed};
+
+/// Free disk below which nothing is begun: sled writes segments of 512 KiB, and some at once.
+const RESERVE: u64 = 2 << 20;
 
 /// How to open a store.
 #[derive(Debug, Clone)]
@@ -189,8 +199,8 @@ impl Store {
     /// records that it changes are changed.
     ///
     /// # Errors
-    /// [`StoreError::Superseded`] when `after` is not the last entry, [`StoreError::TooLarge`] and [`StoreError::Form`]:
-    /// then nothing was written. Any other error means that the entry may or may not be on disk, and that this handle
+    /// [`StoreError::Superseded`] when `after` is not the last entry, [`StoreError::TooLarge`], [`StoreError::Form`], and
+    /// [`StoreError::DiskFull`] while [`Store::failed`] is none: then nothing was written. Any other error means that the entry may or may not be on disk, and that this handle
     /// has failed:
     /// [`StoreError::DiskFull`], [`StoreError::Io`], [`StoreError::Damaged`], and [`StoreError::Failed`] from then on.
     pub fn append(&self, after: u64, entry: &Entry) -> Result<u64, StoreError> {
@@ -207,6 +217,7 @@ impl Store {
             false => (None, tail.end.digest),
         };
         let linked = draft.link(tail.end, digest)?;
+        self.room_for(linked.size(), "writing to the journal")?;
         let end = linked.end;
         self.write("writing to the journal", |tables| {
             linked.write(&tables.journal)?;
@@ -253,6 +264,17 @@ impl Store {
     /// As [`Store::record`].
     pub fn records_from(&self, table: Table, from: &[u8], most: usize) -> Result<Vec<KeyValue>, StoreError> {
         self.read_records(|tree| records::list_from(tree, table, from, most))
+    }
+
+    /// Refuses what the disk may not have room for, before anything of it is written: a write that fails in the middle
+    /// would end this handle, and what is refused here may simply be tried again.
+    fn room_for(&self, bytes: usize, what: &str) -> Result<(), StoreError> {
+        let Ok(disk) = rustix::fs::statvfs(&self.folder) else { return Ok(()) };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < RESERVE + 3 * bytes as u64 {
+            return Err(StoreError::DiskFull { what: what.to_owned() });
+        }
+        Ok(())
     }
 
     /// Why nothing is acknowledged on this handle any more, once a write or a sync has failed.

@@ -16,7 +16,7 @@ use super::error::UNKNOWN;
 use super::fence::{self, fenced};
 use super::journal::{self, End};
 use super::seal::{FORMAT, Seal, Sealed, sync_folder};
-use super::{Options, StoreError, Tables, records};
+use super::{Options, StoreError, Tables, records, swap};
 
 /// Where the format stands in sled, beside the seal's.
 const FORMAT_KEY: &str = "format";
@@ -38,10 +38,7 @@ pub(super) struct Opened {
 /// Opens or creates the store in a folder.
 pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, StoreError> {
     fence::raise();
-    // Nobody else on the machine may read what is kept of end users.
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
-        StoreError::io(format!("making the data folder {} (`storage.path`)", folder.display()), error)
-    })?;
+    make_folder(folder)?;
     let lock = lock(folder)?;
     let place = folder.join("store");
     let filled = fs::metadata(place.join("db")).is_ok_and(|data| data.len() > 0);
@@ -86,8 +83,17 @@ fn reopen(tables: Tables, folder: &Path, place: &Path, options: &Options) -> Res
     patiently(|| self::tables(folder, place, options))
 }
 
-/// Takes the folder for this process, and says so in `lock`.
-fn lock(folder: &Path) -> Result<File, StoreError> {
+/// Makes the data folder, if it is not there. Nobody else on the machine may read what is kept of end users.
+pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| StoreError::io(format!("making the data folder {} (`storage.path`)", folder.display()), error))
+}
+
+/// Takes the folder for this process, and says so in `lock`. An exchange of the store that a crash broke off is finished.
+pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("lock");
     let io = |error| StoreError::io(format!("locking {}", path.display()), error);
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
@@ -103,6 +109,7 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     if let Err(error) = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())) {
         tracing::warn!(%error, "could not write the process id into {}", path.display());
     }
+    swap::go_on(folder)?;
     Ok(file)
 }
 

@@ -92,6 +92,14 @@ fn checksum(prefix: &[u8], bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(bytes.get(8..).unwrap_or_default(), xxh3_64(prefix))
 }
 
+/// A parcel that was packed before, under the same prefix; `None` when it is not as it was packed.
+pub(super) fn repack(prefix: &[u8], bytes: &[u8]) -> Option<Packed> {
+    let (label, len) = Label::read(bytes)?;
+    let whole =
+        len == bytes.len() && usize::from(label.parts) == len.div_ceil(PART) && label.sum == checksum(prefix, bytes);
+    whole.then(|| Packed { label, bytes: bytes.to_vec() })
+}
+
 impl Packed {
     /// The parts with their keys, in order.
     pub(super) fn parts(&self, prefix: &[u8]) -> impl Iterator<Item = (Vec<u8>, &[u8])> {
@@ -158,6 +166,15 @@ pub(super) fn get(tree: &Tree, prefix: &[u8]) -> Result<Option<(Label, Vec<u8>)>
         // A longer key that begins alike.
         Some(Ok(Found::Whole { .. })) => Ok(None),
         Some(Ok(Found::Broken { why, .. })) => Err(StoreError::damaged(why, "that value")),
+    }
+}
+
+/// A stored parcel's bytes, label included, if there is one.
+pub(super) fn whole(tree: &Tree, prefix: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    match Parcels::new(tree.scan_prefix(prefix)).next().transpose()? {
+        Some(Found::Whole { prefix: found, bytes, .. }) if found == prefix => Ok(Some(bytes)),
+        Some(Found::Broken { why, .. }) => Err(StoreError::damaged(why, "that value")),
+        _ => Ok(None),
     }
 }
 

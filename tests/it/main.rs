@@ -21,6 +21,7 @@ mod first_run;
 mod mail;
 mod matrix;
 mod openapi;
+mod operation;
 mod operators_cli;
 mod readme;
 mod recovery;

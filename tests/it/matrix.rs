@@ -154,6 +154,7 @@ const ENTRIES: &[(&str, Entry)] = &[
     ("enable_client", Needs(Account, &["clients:write"])),
     ("list_audit", Needs(Account, &["audit:read"])),
     // Operation
+    ("backup", Needs(Account, &["operate"])),
     ("checkpoint", Needs(Account, &["operate"])),
     ("purge", Needs(Account, &["operate"])),
     ("metrics", Needs(Account, &["metrics:read"])),

@@ -11,6 +11,7 @@ const FLOORS: &[&str] = &[
     "app",
     "http",
     "intake",
+    "backup",
     "accounts",
     "filters",
     "engine",

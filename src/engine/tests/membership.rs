@@ -219,7 +219,7 @@ fn after_midnight_every_answer_is_of_the_new_day_also_before_its_memberships_are
     let day = |offset: i32| Value::Date(Date::from_days((START / DAY) as i32 + offset).unwrap());
     let put = |id: &str, offset: i32| {
         let mut call = update(INTEGRATIONS[0], Mode::Merge, &[]);
-        let sets = vec![(name("b"), Value::Number(9.0)), (name("c"), day(offset))];
+        let sets = vec![(1, Value::Number(9.0)), (2, day(offset))];
         call.records = vec![Record { id: EndUserId::new(id).unwrap(), sets }];
         block(engine.update(call)).unwrap();
     };

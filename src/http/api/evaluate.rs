@@ -59,6 +59,7 @@ pub(crate) struct EvaluateResponse {
         (status = 413, description = "The body is too large"),
         (status = 415, description = "Not application/json"),
         (status = 422, description = "No identifier"),
+        (status = 429, description = "Too many page loads from this address"),
     ),
     security(("publishable_key" = [])),
 )]

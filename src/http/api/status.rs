@@ -82,6 +82,10 @@ pub(crate) async fn ready(public: Public) -> Response {
     if store.disk_full {
         warnings.push("free disk is below `storage.min_free_mib`: updates are refused, reads go on".to_owned());
     }
+    if let Some(fault) = public.state.tls.as_ref().and_then(|tls| tls.fault()) {
+        tracing::debug!(fault, "asked whether it is ready");
+        warnings.push("the certificate on disk can't be used, an earlier one is served: see the log".to_owned());
+    }
     let is_ready = store.failed.is_none() && !live.systems.is_empty();
     let rules = live.reports.iter().map(|report| RulesStatus {
         system: report.system.clone(),

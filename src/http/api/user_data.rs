@@ -112,7 +112,7 @@ pub(crate) async fn receive<B>(
     body: B,
 ) -> Result<UpdateResponse, Problem>
 where
-    B: Body<Error: Into<BoxError>>,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     let started = Instant::now();
     body::demand_json(headers)?;

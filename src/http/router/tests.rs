@@ -137,7 +137,7 @@ async fn ask(method: &str, path: &str) -> (Response, Value) {
     }
     let router: Router = Router::new().route("/fine", get(fine)).route("/panics", get(panics));
     let request = Request::builder().method(method).uri(path).header("x-request-id", "mine").body(Body::empty());
-    let response = finish(router).oneshot(request.unwrap()).await.unwrap();
+    let response = finish(router, false).oneshot(request.unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (Response::from_parts(parts, Body::empty()), serde_json::from_slice(&body).unwrap_or_default())

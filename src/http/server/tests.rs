@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::*;
 
 const QUICK: Timing = Timing {
+    handshake: Duration::from_millis(200),
     header: Duration::from_millis(200),
     write_stall: Duration::from_millis(200),
     drain: Duration::from_millis(400),
@@ -27,7 +28,7 @@ async fn start(router: Router, timing: Timing) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let ended = tokio::spawn(serve_with(listener, router, timing, async move {
+    let ended = tokio::spawn(serve_with(listener, router, None, timing, async move {
         let _ = stopped.await;
     }));
     Running { address, stop, ended }

@@ -79,6 +79,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("post", "/admin/v1/clients/{}/disable"),
     ("post", "/admin/v1/clients/{}/enable"),
     ("get", "/admin/v1/audit"),
+    ("post", "/admin/v1/maintenance/backup"),
     ("post", "/admin/v1/maintenance/checkpoint"),
     ("post", "/admin/v1/maintenance/purge"),
     ("get", "/healthz"),
