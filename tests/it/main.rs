@@ -17,6 +17,7 @@ mod cli;
 mod cli_reading;
 mod dataset;
 mod first_run;
+mod guides;
 mod mail;
 mod matrix;
 mod openapi;
