@@ -1,4 +1,5 @@
-//! `docs/api.md` is true: its commands are run as printed, and answer what it says.
+//! What stands under `docs/` is true: the API's commands are run as printed and answer what the page says, and the rules that
+//! are shown load.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::first_run::example;
-use crate::support::{ADMIN, ADMIN_PASSWORD, CLIENT_SECRET, Server};
+use crate::support::{ADMIN, ADMIN_PASSWORD, CLIENT_SECRET, Server, write_tree};
 
 /// What stands between the answers of two commands.
 const MARK: &str = "@@@@";
@@ -51,9 +52,14 @@ fn line_reads(printed: &str, answer: &str) -> bool {
     left.trim_end().ends_with(last.trim_end())
 }
 
+fn page(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 #[test]
 fn the_api_page_answers_as_printed() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md")).expect("docs/api.md");
+    let page = page("api.md");
     let blocks = blocks(&page);
     let setup = Server::with(&example()).env("ROLLCALL_BOOTSTRAP_CLIENT_ID", "admin");
     let setup = setup.env("ROLLCALL_BOOTSTRAP_ADMIN_EMAIL", ADMIN);
@@ -95,6 +101,24 @@ fn the_api_page_answers_as_printed() {
         compared += 1;
     }
     assert!(compared > 50, "the page shows answers");
+}
+
+#[test]
+fn rules_that_are_shown_load() {
+    let page = page("rules.md");
+    let of = |wanted: &'static str| {
+        blocks(&page).into_iter().filter(move |(language, _)| *language == wanted).map(|(_, text)| text)
+    };
+    // The page begins with a whole system: its settings, and the integration that its rules ask about.
+    let names = ["default/system.toml", "default/integrations/crm.toml"].map(str::to_owned);
+    let mut files: Vec<(String, &str)> = names.into_iter().zip(of("toml")).collect();
+    files.extend(of("rhai").enumerate().map(|(number, rule)| (format!("default/segments/rule_{number}.rhai"), rule)));
+    assert!(files.len() > 4, "the page shows rules: {files:?}");
+    let home = tempfile::tempdir().expect("a folder");
+    write_tree(home.path(), &files);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+    let output = command.arg("check").arg(home.path()).current_dir(home.path()).output().expect("run the binary");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
