@@ -22,6 +22,7 @@ mod mail;
 mod matrix;
 mod openapi;
 mod operators_cli;
+mod packaging;
 mod readme;
 mod recovery;
 mod reload;
