@@ -43,6 +43,7 @@ const ASSETS: &[Asset] = &[
     Asset { name: "ready.js", kind: JS, text: include_str!("assets/ready.js") },
     Asset { name: "small.js", kind: JS, text: include_str!("assets/small.js") },
     // Loaded where they are needed.
+    Asset { name: "rows.js", kind: JS, text: include_str!("assets/rows.js") },
     Asset { name: "invite.js", kind: JS, text: include_str!("assets/invite.js") },
 ];
 

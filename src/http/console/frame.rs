@@ -211,7 +211,7 @@ impl Frame {
 }
 
 /// One or two letters that stand for somebody.
-pub(super) fn initials(name: &str) -> String {
+fn initials(name: &str) -> String {
     let letters = name.split(|c: char| !c.is_alphanumeric()).filter_map(|word| word.chars().next());
     letters.take(2).flat_map(char::to_uppercase).collect()
 }

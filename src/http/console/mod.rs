@@ -6,6 +6,7 @@
 //! | `visit` | the extractors: who opens a page, whether they may, and whether a form is theirs |
 //! | `frame`, `icons` | what stands around a page: bar, menus, navigation |
 //! | `answer`, `flash`, `form`, `when` | pages as answers, what is said after a form, forms, points in time |
+//! | `list`, `people` | lists with search and paging; how operators are told of |
 //! | `assets` | style and modules, and their addresses |
 //! | `door` | log-in, activation, reset, forgotten passwords, requests for access |
 //! | the others | one page or a few that belong together, each with its template beside it |
@@ -32,7 +33,10 @@ mod frame;
 mod home;
 mod icons;
 mod leave;
+mod list;
+mod people;
 mod routes;
+mod users;
 mod visit;
 mod when;
 
