@@ -48,6 +48,7 @@ mod throttle;
 mod tokens;
 mod totp;
 mod user_actions;
+mod user_filter;
 mod users;
 mod vault;
 mod verified;
@@ -92,6 +93,7 @@ pub use throttle::Throttled;
 pub use tokens::{IssuedToken, TokenError};
 pub use totp::SecondFactor;
 pub use user_actions::{BulkOutcome, UserAction};
+pub use user_filter::UserFilter;
 pub use users::{
     DataAccess, LoginMethod, OneTimeToken, PasswordNotSetReason, StatusConflict, UserRecord, UserRoles, UserStatus,
 };
@@ -475,6 +477,18 @@ impl Accounts {
     #[must_use]
     pub fn user_principal(&self, user: &UserRecord, session: [u8; 32], live: &LiveRules) -> Principal {
         Principal::of_user(user, session, &self.roles, live)
+    }
+
+    /// What the forms of pages that are made for this session carry, so that no other page can send them.
+    #[must_use]
+    pub fn form_token(&self, session: &Session) -> String {
+        self.door.sessions.form_token(session)
+    }
+
+    /// Whether a form was made for this session.
+    #[must_use]
+    pub fn is_form_token(&self, session: &Session, token: &str) -> bool {
+        self.door.sessions.is_form_token(session, token)
     }
 
     /// Every role.

@@ -1,0 +1,44 @@
+//! Every page and form of the console on one page. Who may use it stands in its handler's first argument (`visit`).
+//!
+//! They are no part of the API and of its document. Invariant: every POST takes a `Posted<…>`; `tests/it/console/forms.rs`
+//! reads this table and sends each of them a form of nobody.
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use super::super::auth::{Gate, needs};
+use super::users::{edit, invite, requests, standing};
+use super::visit::Visit;
+use super::{assets, home, leave, users};
+use crate::http::problem::Problem;
+use axum::response::Response;
+
+/// Adds the console to the server's routes.
+#[rustfmt::skip]
+pub(in crate::http) fn with_pages(router: Router<Gate>) -> Router<Gate> {
+    router
+        .route("/console/static/{version}/{name}", get(assets::serve))
+        .route("/console", get(home::page))
+        .route("/console/log-out", get(leave::page).post(leave::log_out))
+        // Users
+        .route("/console/users", get(users::page))
+        .route("/console/users/inactive", get(users::inactive))
+        .route("/console/users/invite", get(invite::page).post(invite::send))
+        .route("/console/users/disable", get(standing::confirm_disabling).post(standing::disable))
+        .route("/console/users/enable", get(standing::confirm_enabling).post(standing::enable))
+        .route("/console/users/{username}/edit", get(edit::page).post(edit::save))
+        .route("/console/users/{username}/resend", post(edit::resend))
+        .route("/console/users/{username}/reset", post(edit::reset))
+        .route("/console/users/{username}/delete", get(edit::confirm_deletion).post(edit::delete))
+        .route("/console/access-requests", get(requests::page))
+        .route("/console/access-requests/{id}/approve", get(requests::confirm_approval).post(requests::approve))
+        .route("/console/access-requests/{id}/deny", get(requests::confirm_denial).post(requests::deny))
+        .route("/console/systems/{s}/users", get(users::of_system))
+        // What is no page.
+        .route("/console/{*rest}", get(nowhere))
+}
+
+/// Answers, within the frame, that there is no such page.
+async fn nowhere(visit: Visit<needs::Nothing>) -> Response {
+    visit.failed(Problem::not_found("there is no such page: it may have been moved, or its address is mistyped"))
+}
