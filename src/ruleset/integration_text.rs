@@ -7,7 +7,7 @@
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::integration::{FieldPath, Integration, IntegrationKind, Property};
-use crate::model::{AttributeType, IntegrationId};
+use crate::model::AttributeType;
 use crate::segments::is_reserved;
 
 /// Longest id.
@@ -272,6 +272,7 @@ fn free(id: &str, is_taken: &dyn Fn(&str) -> bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::IntegrationId;
 
     const FILE: &str = r#"# Kept by the sales team.
 name = "Customers"      # as people say

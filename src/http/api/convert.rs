@@ -37,15 +37,15 @@ pub(crate) struct ConvertRequest {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ConvertResponse {
     /// The rule.
-    rule: String,
+    pub(crate) rule: String,
     /// The filter that says the same; null where none does.
     #[serde(rename = "where")]
     #[schema(value_type = Option<Object>)]
-    condition: Option<serde_json::Value>,
+    pub(crate) condition: Option<serde_json::Value>,
     /// How the rule runs.
-    mode: Mode,
+    pub(crate) mode: Mode,
     /// Why no filter says the same; null where one does.
-    why: Option<String>,
+    pub(crate) why: Option<String>,
 }
 
 /// Write a filter as a rule, or a rule as a filter
@@ -76,7 +76,8 @@ pub(crate) async fn convert(
     }
 }
 
-fn as_rule(json: serde_json::Value, rules: &RuleSet) -> Result<ConvertResponse, Problem> {
+/// A filter with the rule that says the same.
+pub(crate) fn as_rule(json: serde_json::Value, rules: &RuleSet) -> Result<ConvertResponse, Problem> {
     let condition = parse_where(&json, "/where", rules).map_err(|errors| {
         let places = errors.into_iter().map(ProblemPlace::from);
         Problem::new(Kind::Refused, "the filter has mistakes").with_errors(places)
@@ -87,7 +88,8 @@ fn as_rule(json: serde_json::Value, rules: &RuleSet) -> Result<ConvertResponse, 
     Ok(ConvertResponse { rule, condition: Some(json), mode: Mode::Index, why: None })
 }
 
-fn as_where(rule: String, rules: &RuleSet) -> Result<ConvertResponse, Problem> {
+/// A rule with the filter that says the same, if one does. Takes its time.
+pub(crate) fn as_where(rule: String, rules: &RuleSet) -> Result<ConvertResponse, Problem> {
     let segment = Segment::compile(SegmentId::new(DRAFT)?, &rule, &rules.schema()).map_err(wrong_rule)?;
     let (condition, why) = match segment.condition() {
         Ok(condition) => {
