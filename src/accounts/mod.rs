@@ -449,6 +449,18 @@ impl Accounts {
         Principal::of_user(user, session, &self.roles, live)
     }
 
+    /// What the forms of pages that are made for this session carry, so that no other page can send them.
+    #[must_use]
+    pub fn form_token(&self, session: &Session) -> String {
+        self.door.sessions.form_token(session)
+    }
+
+    /// Whether a form was made for this session.
+    #[must_use]
+    pub fn is_form_token(&self, session: &Session, token: &str) -> bool {
+        self.door.sessions.is_form_token(session, token)
+    }
+
     /// Every role.
     #[must_use]
     pub fn roles(&self) -> &Roles {

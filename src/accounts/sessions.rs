@@ -169,6 +169,8 @@ pub struct NewSession {
 /// Every live session.
 pub(super) struct Sessions {
     ids: MacKey,
+    /// Of which the tokens are made that a session's forms carry.
+    forms: MacKey,
     live: RwLock<HashMap<[u8; KEY_BYTES], Arc<Session>>>,
 }
 
@@ -183,7 +185,8 @@ impl Sessions {
             let used = record.used.as_millis();
             live.insert(hash, Arc::new(Session { hash, record, used: used.into(), written: used.into() }));
         }
-        Ok(Self { ids: key.mac_key("session ids"), live: RwLock::new(live) })
+        let (ids, forms) = (key.mac_key("session ids"), key.mac_key("forms of sessions"));
+        Ok(Self { ids, forms, live: RwLock::new(live) })
     }
 
     /// Prepares a session; it counts from [`Self::insert`] on.
@@ -238,6 +241,17 @@ impl Sessions {
         let hash = self.ids.tag(id.as_bytes());
         let session = self.live.read().get(&hash).cloned()?;
         session.is_current(now).then_some(session)
+    }
+
+    /// What a form carries that was made for this session.
+    pub(super) fn form_token(&self, session: &Session) -> String {
+        hex::encode(self.forms.tag(&session.hash))
+    }
+
+    /// Whether a form was made for this session.
+    pub(super) fn is_form_token(&self, session: &Session, token: &str) -> bool {
+        let mut tag = [0; KEY_BYTES];
+        hex::decode_to_slice(token, &mut tag).is_ok() && self.forms.holds(&session.hash, &tag)
     }
 
     /// Notes that a session was used; answers what is to be written, now and then.
@@ -363,6 +377,20 @@ mod tests {
         let again = sessions(&vault);
         assert!(again.get(kept.id.reveal(), at(18 * HOUR - 1)).is_some());
         assert!(again.get(ended.id.reveal(), at(1)).is_none());
+    }
+
+    #[test]
+    fn a_form_is_of_the_session_that_it_was_made_for() {
+        let vault = MemoryVault::default();
+        let sessions = sessions(&vault);
+        let own = begin(&sessions, &vault, &user("ann"), at(0)).session;
+        let other = begin(&sessions, &vault, &user("ann"), at(0)).session;
+        let token = sessions.form_token(&own);
+        assert!(sessions.is_form_token(&own, &token) && !sessions.is_form_token(&other, &token));
+        assert!(!token.contains(&own.name()) && !token.contains(&hex::encode(own.hash)));
+        for wrong in ["", "00", &token[2..], &format!("{token}00"), &"0".repeat(64)] {
+            assert!(!sessions.is_form_token(&own, wrong), "{wrong}");
+        }
     }
 
     #[test]

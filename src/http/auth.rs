@@ -94,6 +94,12 @@ pub(crate) mod needs {
         AuditRead,
     );
 
+    /// Nothing: whoever has shown who it is.
+    pub(crate) struct Nothing;
+    impl Demand for Nothing {
+        const PERMISSIONS: &'static [Permission] = &[];
+    }
+
     /// Reading a system's rules.
     pub(crate) struct RulesRead;
     impl Demand for RulesRead {

@@ -286,6 +286,16 @@ impl Problem {
         self.0.kind
     }
 
+    /// What kind of problem it is, in words.
+    pub(crate) fn title(&self) -> &'static str {
+        self.0.kind.title()
+    }
+
+    /// What went wrong this time.
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// The bad places.
     pub(crate) fn errors(&self) -> &[ProblemPlace] {
         &self.0.errors

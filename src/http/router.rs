@@ -1,7 +1,8 @@
 //! The whole route table on one page, and the OpenAPI document that follows from it.
 //!
 //! Every route is written once, in [`routes`], with its documentation at its handler; there is no other way to add one.
-//! So the document has every route of the server and no other, which the tests below hold.
+//! So the document has every route of the server and no other, which the tests below hold. The pages of the console, which
+//! are no API, have a table of their own (`console/routes.rs`).
 
 use std::sync::LazyLock;
 
@@ -19,7 +20,7 @@ use super::api::{
     roles, rules, sdk, segments, sign_in, sso, status, systems, tokens, trials, user_data, users,
 };
 use super::auth::Gate;
-use super::console::door;
+use super::console::{door, with_pages};
 use super::edge::EdgeLayer;
 use super::problem::{Kind, PROBLEM_JSON, Problem, ProblemDocument};
 use super::state::AppState;
@@ -27,7 +28,7 @@ use super::state::AppState;
 /// The router of the whole server.
 pub fn router(state: AppState) -> Router {
     let (router, _) = routes(state.accounts.has_sso()).split_for_parts();
-    finish(router).with_state(Gate::new(state))
+    finish(with_pages(router)).with_state(Gate::new(state))
 }
 
 /// Every route; those of single sign-on only where it is on.
@@ -129,6 +130,7 @@ fn routes(sso: bool) -> OpenApiRouter<Gate> {
         .routes(routes!(door::activate_page, door::activate))
         .routes(routes!(door::reset_page, door::reset))
         .routes(routes!(door::forgot_page, door::forgot))
+        .routes(routes!(door::request_access_page, door::request_access))
         // Documentation
         .routes(routes!(docs::openapi))
         .routes(routes!(docs::redirect))

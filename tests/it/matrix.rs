@@ -64,6 +64,8 @@ const ENTRIES: &[(&str, Entry)] = &[
     ("reset_by_form", Open),
     ("forgot_page", Open),
     ("forgot_by_form", Open),
+    ("request_access_page", Open),
+    ("request_access_by_form", Open),
     // One's own profile
     ("show_me", Own),
     ("change_password", Own),

@@ -45,14 +45,18 @@ pub(crate) async fn ask(
     public: Public,
     JsonBody(request): JsonBody<AccessRequestRequest>,
 ) -> Result<StatusCode, Problem> {
+    let AccessRequestRequest { email, name, reason } = request;
+    take(&public, &email, &name.unwrap_or_default(), &reason.unwrap_or_default()).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Takes a request, if not too many came from its address.
+pub(in crate::http) async fn take(public: &Public, email: &str, name: &str, reason: &str) -> Result<(), Problem> {
     if !public.state.door().take(public.address, Instant::now()) {
         let detail = "too many requests for access came from this address: try again in some minutes";
         return Err(Problem::new(Kind::TooManyRequests, detail));
     }
-    let AccessRequestRequest { email, name, reason } = request;
-    let (name, reason) = (name.unwrap_or_default(), reason.unwrap_or_default());
-    public.state.accounts.request_access(email, name, reason).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(public.state.accounts.request_access(email.to_owned(), name.to_owned(), reason.to_owned()).await?)
 }
 
 /// Which requests are asked for.

@@ -1,4 +1,4 @@
-//! `/login`, `/activate`, `/reset`, `/forgot`: the forms before the console.
+//! `/login`, `/activate`, `/reset`, `/forgot`, `/request-access`: the forms before the console.
 //!
 //! Each does what the call of the API under `/accounts/` does, by the same services.
 
@@ -10,11 +10,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::super::api::access_requests;
 use super::super::api::sign_in::session_headers;
 use super::super::auth::Public;
-use super::super::problem::Problem;
+use super::super::problem::{Kind, Problem};
 use super::super::visitor::AtDoor;
-use super::{Form, HOME, go_to, local_path, page};
+use super::answer::{go_to, page, sentence, sentences};
+use super::form::Form;
+use super::{HOME, local_path};
 use crate::accounts::{Credentials, LinkKind, Secret, SignInError};
 use crate::http::AppState;
 
@@ -26,6 +29,8 @@ struct LogInPage<'a> {
     name: &'a str,
     next: &'a str,
     sso: bool,
+    /// What single sign-on must remember of where to go.
+    sso_query: String,
 }
 
 #[derive(Template)]
@@ -43,16 +48,18 @@ struct PasswordPage<'a> {
 #[template(path = "http/console/forgot.html")]
 struct ForgotPage;
 
-#[derive(Template)]
-#[template(path = "http/console/message.html")]
-struct MessagePage<'a> {
-    title: &'a str,
-    text: &'a str,
-}
-
 /// A page with a message, for what went wrong where no form can say it.
 pub(in crate::http) fn message(status: StatusCode, title: &str, text: &str) -> Response {
-    page(status, &MessagePage { title, text })
+    super::answer::message(status, title, text, ("/login", "To log-in"))
+}
+
+#[derive(Template)]
+#[template(path = "http/console/request_access.html")]
+struct RequestAccessPage<'a> {
+    wrong: Option<String>,
+    email: &'a str,
+    name: &'a str,
+    reason: &'a str,
 }
 
 /// How the log-in page is opened.
@@ -63,7 +70,7 @@ pub(crate) struct LogInQuery {
     #[param(required = false)]
     #[serde(default)]
     next: String,
-    /// What to say: `activated`, `reset`, `forgot` or `sso`.
+    /// What to say: `activated`, `reset`, `forgot`, `asked`, `left` or `sso`.
     #[param(required = false)]
     #[serde(default)]
     notice: String,
@@ -80,12 +87,22 @@ pub(crate) async fn log_in_page(public: Public, query: Result<Query<LogInQuery>,
     let notice = match notice.as_str() {
         "activated" => Some("Your account is active: log in with your new password."),
         "reset" => Some("Your new password is set: log in with it."),
+        "asked" => Some("Your request is on its way to an Admin."),
+        "left" => Some("You are logged out."),
         "forgot" => Some("If there is such an account, a mail is on its way to it."),
         "sso" => Some("The identity provider can't be reached at the moment: try again later."),
         _ => None,
     };
     let sso = public.state.accounts.has_sso();
-    page(StatusCode::OK, &LogInPage { notice, wrong: None, name: "", next: local_path(&next), sso })
+    let next = local_path(&next);
+    page(StatusCode::OK, &LogInPage { notice, wrong: None, name: "", next, sso, sso_query: sso_query(next) })
+}
+
+fn sso_query(next: &str) -> String {
+    match next {
+        HOME => String::new(),
+        _ => format!("?{}", form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish()),
+    }
 }
 
 /// Log in by the form
@@ -105,20 +122,20 @@ pub(crate) async fn log_in(public: Public, at: AtDoor, request: Request) -> Resu
     let (name, code) = (form.field("email"), form.field("totp"));
     let credentials = Credentials {
         name: name.to_owned(),
-        password: Secret::new(form.field("password").to_owned()),
+        password: Secret::new(form.raw("password").to_owned()),
         code: (!code.is_empty()).then(|| code.to_owned()),
     };
     match state.accounts.log_in(credentials, at.0).await {
         Ok(new) => Ok((session_headers(&state, &new), go_to(local_path(form.field("next")))).into_response()),
         Err(error) => {
-            let wrong = Some(capitalized(&error.to_string()));
+            let wrong = Some(sentence(&error.to_string()));
             let status = match &error {
                 SignInError::Refused | SignInError::CodeNeeded | SignInError::CodeWrong => StatusCode::UNAUTHORIZED,
                 SignInError::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
                 _ => return Err(error.into()),
             };
             let (next, sso) = (local_path(form.field("next")), state.accounts.has_sso());
-            Ok(page(status, &LogInPage { notice: None, wrong, name, next, sso }))
+            Ok(page(status, &LogInPage { notice: None, wrong, name, next, sso, sso_query: sso_query(next) }))
         }
     }
 }
@@ -238,13 +255,13 @@ pub(crate) async fn reset(public: Public, at: AtDoor, request: Request) -> Resul
 async fn redeem(state: &AppState, kind: LinkKind, at: AtDoor, request: Request) -> Result<Response, Problem> {
     use crate::accounts::LinkError as E;
     let form = Form::read(request, &state.config.server.public_url).await?;
-    let (token, password) = (form.field("token"), Secret::new(form.field("password").to_owned()));
+    let (token, password) = (form.field("token"), Secret::new(form.raw("password").to_owned()));
     match state.accounts.redeem(kind, &Secret::new(token.to_owned()), password, at.0).await {
         Ok(()) if kind == LinkKind::Activation => Ok(go_to("/login?notice=activated")),
         Ok(()) => Ok(go_to("/login?notice=reset")),
         Err(E::Ended) => Ok(ended_page()),
         Err(E::Password(error)) if error.code().is_some() => {
-            let wrong = Some(capitalized(&error.to_string()));
+            let wrong = Some(sentence(&error.to_string()));
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &password_page(kind, token, wrong)))
         }
         Err(error) => Err(error.into()),
@@ -275,10 +292,37 @@ pub(crate) async fn forgot(public: Public, at: AtDoor, request: Request) -> Resu
     Ok(go_to("/login?notice=forgot"))
 }
 
-/// A message as a sentence.
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+/// The page for who has no account
+#[utoipa::path(
+    get, path = "/request-access", operation_id = "request_access_page", tag = "Console",
+    responses((status = 200, description = "The page", content_type = "text/html", body = String)),
+)]
+pub(crate) async fn request_access_page(_public: Public) -> Response {
+    page(StatusCode::OK, &RequestAccessPage { wrong: None, email: "", name: "", reason: "" })
+}
+
+/// Ask for an account by the form
+#[utoipa::path(
+    post, path = "/request-access", operation_id = "request_access_by_form", tag = "Console",
+    request_body(content_type = "application/x-www-form-urlencoded", content = String, description = "`email`, `name`, `reason`"),
+    responses(
+        (status = 303, description = "An Admin will look at it"),
+        (status = 403, description = "Sent by another site's page"),
+        (status = 422, description = "The page again, saying what is wrong", content_type = "text/html", body = String),
+        (status = 429, description = "The page again: too many requests from this address", content_type = "text/html", body = String),
+    ),
+)]
+pub(crate) async fn request_access(public: Public, request: Request) -> Result<Response, Problem> {
+    let form = Form::read(request, &public.state.config.server.public_url).await?;
+    let (email, name, reason) = (form.field("email"), form.field("name"), form.field("reason"));
+    match access_requests::take(&public, email, name, reason).await {
+        Ok(()) => Ok(go_to("/login?notice=asked")),
+        Err(problem) if matches!(problem.kind(), Kind::Refused | Kind::TooManyRequests) => {
+            let wrong = Some(sentences(&problem).join(" "));
+            Ok(page(problem.status(), &RequestAccessPage { wrong, email, name, reason }))
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
 /// The log-in page, told why single sign-on did not happen.

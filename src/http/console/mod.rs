@@ -2,67 +2,45 @@
 //!
 //! | file | owns |
 //! | --- | --- |
-//! | `door` | log-in, activation, reset, forgotten passwords |
+//! | `routes` | every page and form of the console, and who may use it |
+//! | `visit` | the extractors: who opens a page, whether they may, and whether a form is theirs |
+//! | `frame`, `icons` | what stands around a page: bar, menus, navigation |
+//! | `answer`, `flash`, `form`, `when` | pages as answers, what is said after a form, forms, points in time |
+//! | `assets` | style and modules, and their addresses |
+//! | `door` | log-in, activation, reset, forgotten passwords, requests for access |
+//! | the others | one page or a few that belong together, each with its template beside it |
 //!
-//! Invariant: a page loads nothing and runs nothing (its Content-Security-Policy allows the style that stands in it, by its
-//! hash, and no more), is framed by nobody and kept by no cache; a form is taken only from a page of this server.
+//! **To add a page:** a file here with a struct for its template, whose field `frame` comes from `visit.frame(Section::…)`;
+//! a template beside it that begins `{% extends "http/console/frame.html" %}` and fills `title` and `content`; a handler
+//! whose first argument says whom the page is for (`Visit<needs::…>`, `VisitAt<needs::…>` where the path has a system) and
+//! which answers `visit.show(status, &page)`; a line in `routes`. A form has `{% include "http/console/token.html" %}` in
+//! it; its handler takes `Posted<Visit<…>>` and answers `visit.done(path, &Flash::good("…"))`, or the page again with what
+//! is `wrong` and status 422. A `Failure` tells any error by a page. Anything that a script makes easier begins as a link
+//! to a page or as a form: `data-dialog` opens that page's `data-dialog-content` as a dialog here. A module goes into
+//! `assets/` and into the list in `assets.rs`, and is loaded in the template's block `head`.
+//!
+//! Invariants: a page loads and runs nothing but files of this server, is framed by nobody and kept by no cache; a form is
+//! taken only from a page of this server that was made for the session that sends it; a page shows nothing and does nothing
+//! that the API would refuse to the same operator.
 
+mod answer;
+mod assets;
 pub(super) mod door;
+mod flash;
+mod form;
+mod frame;
+mod home;
+mod icons;
+mod leave;
+mod routes;
+mod visit;
+mod when;
 
-use std::sync::LazyLock;
+pub(super) use assets::url as asset;
+pub(super) use routes::with_pages;
 
-use askama::Template;
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest as _, Sha256};
-
-use super::auth::is_own_origin;
-use super::body;
-use super::problem::Problem;
-
-/// The style of every page; it stands in the page itself.
-const STYLE: &str = include_str!("style.css");
-/// Largest form, in bytes.
-const FORM_LIMIT: usize = 16 * 1024;
 /// Where a person goes after log-in who did not come from anywhere.
 pub(super) const HOME: &str = "/console";
-
-/// A page as an answer.
-pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
-    match template.render() {
-        Ok(html) => (status, page_headers(), html).into_response(),
-        Err(error) => Problem::internal(&format!("a page's template failed: {error}")).into_response(),
-    }
-}
-
-fn page_headers() -> HeaderMap {
-    static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-        let style = STANDARD.encode(Sha256::digest(STYLE));
-        let policy = format!(
-            "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-        );
-        // Base 64 and these words always make a header.
-        HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-    });
-    HeaderMap::from_iter([
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // With `no-referrer`, browsers send forms with `Origin: null`.
-        (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
-    ])
-}
-
-/// Sends the browser on, after a form or a log-in.
-pub(super) fn go_to(path: &str) -> Response {
-    match HeaderValue::from_str(path) {
-        Ok(path) => (StatusCode::SEE_OTHER, [(header::LOCATION, path)]).into_response(),
-        Err(_) => Problem::internal("a path to go to is no header").into_response(),
-    }
-}
 
 /// The path, if it is one of this server, else [`HOME`]: `//evil`, `/\evil` and whole addresses lead elsewhere.
 pub(super) fn local_path(path: &str) -> &str {
@@ -70,25 +48,6 @@ pub(super) fn local_path(path: &str) -> &str {
     let begins_well = bytes.next() == Some(b'/') && !matches!(bytes.next(), Some(b'/' | b'\\'));
     let is_plain = path.len() <= 1024 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if begins_well && is_plain { path } else { HOME }
-}
-
-/// A form that was sent from one of our pages.
-pub(super) struct Form(Vec<(String, String)>);
-
-impl Form {
-    /// Reads it: 403 when another site's page sent it.
-    pub(super) async fn read(request: Request, public_url: &str) -> Result<Self, Problem> {
-        if !is_own_origin(request.headers(), public_url) {
-            return Err(Problem::foreign_origin());
-        }
-        let body = body::read(request, FORM_LIMIT).await?;
-        Ok(Self(form_urlencoded::parse(&body).into_owned().collect()))
-    }
-
-    /// A field's text; empty when there is none.
-    pub(super) fn field(&self, name: &str) -> &str {
-        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
-    }
 }
 
 #[cfg(test)]
@@ -117,13 +76,5 @@ mod tests {
         ] {
             assert_eq!(local_path(foreign), HOME, "{foreign:?}");
         }
-    }
-
-    #[test]
-    fn a_page_runs_nothing() {
-        let headers = page_headers();
-        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
-        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
-        assert!(!policy.contains("unsafe") && !policy.contains("script"), "{policy}");
     }
 }

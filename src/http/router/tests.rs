@@ -39,6 +39,8 @@ const PUBLIC: &[&str] = &[
     "openapi",
     "ready",
     "request_access",
+    "request_access_by_form",
+    "request_access_page",
     "reset_by_form",
     "reset_page",
     "reset_password",

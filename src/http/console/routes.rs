@@ -1,0 +1,29 @@
+//! Every page and form of the console on one page. Who may use it stands in its handler's first argument (`visit`).
+//!
+//! They are no part of the API and of its document. Invariant: every POST takes a `Posted<…>`; `tests/it/console/forms.rs`
+//! reads this table and sends each of them a form of nobody.
+
+use axum::Router;
+use axum::routing::get;
+
+use super::super::auth::{Gate, needs};
+use super::visit::Visit;
+use super::{assets, home, leave};
+use crate::http::problem::Problem;
+use axum::response::Response;
+
+/// Adds the console to the server's routes.
+#[rustfmt::skip]
+pub(in crate::http) fn with_pages(router: Router<Gate>) -> Router<Gate> {
+    router
+        .route("/console/static/{version}/{name}", get(assets::serve))
+        .route("/console", get(home::page))
+        .route("/console/log-out", get(leave::page).post(leave::log_out))
+        // What is no page.
+        .route("/console/{*rest}", get(nowhere))
+}
+
+/// Answers, within the frame, that there is no such page.
+async fn nowhere(visit: Visit<needs::Nothing>) -> Response {
+    visit.failed(Problem::not_found("there is no such page: it may have been moved, or its address is mistyped"))
+}
