@@ -34,7 +34,7 @@ struct Asset {
 /// Every one of them.
 #[rustfmt::skip]
 const ASSETS: &[Asset] = &[
-    Asset { name: "style.css", kind: CSS, text: include_str!("assets/style.css") },
+    Asset { name: "style.css", kind: CSS, text: concat!(include_str!("assets/style.css"), include_str!("assets/pages.css")) },
     Asset { name: "icon.svg", kind: SVG, text: include_str!("assets/icon.svg") },
     // Loaded by every page of the frame.
     Asset { name: "console.js", kind: JS, text: include_str!("assets/console.js") },
@@ -43,6 +43,8 @@ const ASSETS: &[Asset] = &[
     Asset { name: "ready.js", kind: JS, text: include_str!("assets/ready.js") },
     Asset { name: "small.js", kind: JS, text: include_str!("assets/small.js") },
     // Loaded where they are needed.
+    Asset { name: "upload.js", kind: JS, text: include_str!("assets/upload.js") },
+    Asset { name: "wizard.js", kind: JS, text: include_str!("assets/wizard.js") },
     Asset { name: "invite.js", kind: JS, text: include_str!("assets/invite.js") },
 ];
 

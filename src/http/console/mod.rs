@@ -7,6 +7,7 @@
 //! | `frame`, `icons` | what stands around a page: bar, menus, navigation |
 //! | `answer`, `flash`, `form`, `when` | pages as answers, what is said after a form, forms, points in time |
 //! | `assets` | style and modules, and their addresses |
+//! | `figures`, `writing` | counts and drawings; rule files written by a page |
 //! | `door` | log-in, activation, reset, forgotten passwords, requests for access |
 //! | the others | one page or a few that belong together, each with its template beside it |
 //!
@@ -26,15 +27,18 @@
 mod answer;
 mod assets;
 pub(super) mod door;
+mod figures;
 mod flash;
 mod form;
 mod frame;
 mod home;
 mod icons;
+mod integrations;
 mod leave;
 mod routes;
 mod visit;
 mod when;
+mod writing;
 
 pub(super) use assets::url as asset;
 pub(super) use routes::with_pages;

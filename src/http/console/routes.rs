@@ -4,9 +4,10 @@
 //! reads this table and sends each of them a form of nobody.
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use super::super::auth::{Gate, needs};
+use super::integrations;
 use super::visit::Visit;
 use super::{assets, home, leave};
 use crate::http::problem::Problem;
@@ -19,6 +20,15 @@ pub(in crate::http) fn with_pages(router: Router<Gate>) -> Router<Gate> {
         .route("/console/static/{version}/{name}", get(assets::serve))
         .route("/console", get(home::page))
         .route("/console/log-out", get(leave::page).post(leave::log_out))
+        // Integrations
+        .route("/console/systems/{s}/integrations", get(integrations::list::page))
+        .route("/console/systems/{s}/integrations/new", get(integrations::wizard::page).post(integrations::wizard::step))
+        .route("/console/systems/{s}/integrations/{i}", get(integrations::detail::page))
+        .route("/console/systems/{s}/integrations/{i}/edit", get(integrations::change::page).post(integrations::change::save))
+        .route("/console/systems/{s}/integrations/{i}/switch", post(integrations::change::switch))
+        .route("/console/systems/{s}/integrations/{i}/delete", get(integrations::change::ask).post(integrations::change::delete))
+        .route("/console/systems/{s}/integrations/{i}/endpoint", get(integrations::endpoint::page).post(integrations::endpoint::test))
+        .route("/console/systems/{s}/integrations/{i}/rotate", get(integrations::endpoint::ask).post(integrations::endpoint::rotate))
         // What is no page.
         .route("/console/{*rest}", get(nowhere))
 }
