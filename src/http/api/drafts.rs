@@ -167,9 +167,9 @@ pub(crate) async fn preview(
     previewed(&at, files).await.map(Json)
 }
 
-/// What a draft of files (no text: removed) would change.
-pub(crate) async fn previewed(
-    at: &At<needs::EndUsersAndSegmentsRead>,
+/// What a draft of files (no text: removed) would change, for a caller who may read segments and end users.
+pub(crate) async fn previewed<P>(
+    at: &At<P>,
     drafted: BTreeMap<String, Option<String>>,
 ) -> Result<PreviewResponse, Problem> {
     let reader = at.reader()?;

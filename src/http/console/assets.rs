@@ -43,6 +43,9 @@ const ASSETS: &[Asset] = &[
     Asset { name: "ready.js", kind: JS, text: include_str!("assets/ready.js") },
     Asset { name: "small.js", kind: JS, text: include_str!("assets/small.js") },
     // Loaded where they are needed.
+    Asset { name: "builder.js", kind: JS, text: include_str!("assets/builder.js") },
+    Asset { name: "counts.js", kind: JS, text: include_str!("assets/counts.js") },
+    Asset { name: "segment.js", kind: JS, text: include_str!("assets/segment.js") },
     Asset { name: "upload.js", kind: JS, text: include_str!("assets/upload.js") },
     Asset { name: "wizard.js", kind: JS, text: include_str!("assets/wizard.js") },
     Asset { name: "invite.js", kind: JS, text: include_str!("assets/invite.js") },

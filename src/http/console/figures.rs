@@ -40,6 +40,14 @@ fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
+/// Every n-th of the points, so that not many more than `most` are left; always the last, which is what is so now.
+fn thinned(counts: &[(Timestamp, u64)], most: usize) -> Vec<(Timestamp, u64)> {
+    let step = counts.len().div_ceil(most).max(1);
+    let mut thin: Vec<_> = counts.iter().rev().step_by(step).copied().collect();
+    thin.reverse();
+    thin
+}
+
 /// A count over time as a small line.
 pub(super) struct Spark(Vec<(Timestamp, u64)>);
 
@@ -47,9 +55,12 @@ impl Spark {
     const WIDTH: f64 = 96.0;
     const HEIGHT: f64 = 26.0;
 
+    /// Most points of a line this small.
+    const POINTS: usize = 60;
+
     /// Of counts, the oldest first.
-    pub(super) fn new(counts: Vec<(Timestamp, u64)>) -> Self {
-        Self(counts)
+    pub(super) fn new(counts: &[(Timestamp, u64)]) -> Self {
+        Self(thinned(counts, Self::POINTS))
     }
 
     /// Whether there is anything to draw.
@@ -99,10 +110,11 @@ pub(super) struct Course {
 impl Course {
     const WIDTH: f64 = 640.0;
     const HEIGHT: f64 = 120.0;
+    const POINTS: usize = 300;
 
     /// Of counts, the oldest first.
-    pub(super) fn new(counts: Vec<(Timestamp, u64)>) -> Self {
-        Self { spark: Spark::new(counts) }
+    pub(super) fn new(counts: &[(Timestamp, u64)]) -> Self {
+        Self { spark: Spark(thinned(counts, Self::POINTS)) }
     }
 
     /// Whether there is anything to draw.
@@ -132,7 +144,7 @@ impl fmt::Display for Course {
         let ((low, high), (first, last)) = (self.ends(), self.days());
         write!(
             f,
-            "<svg class=\"spark course\" viewBox=\"0 0 {width} {height}\" preserveAspectRatio=\"none\" role=\"img\" \
+            "<svg class=\"spark long\" viewBox=\"0 0 {width} {height}\" preserveAspectRatio=\"none\" role=\"img\" \
              aria-label=\"From {first} to {last}, between {low} and {high}\">\
              <path class=\"under\" d=\"{points}L{width} {height}L0 {height}Z\"/><path d=\"{points}\"/></svg>"
         )
@@ -231,11 +243,11 @@ mod tests {
 
     #[test]
     fn a_line_goes_from_its_first_to_its_last_hour() {
-        let spark = Spark::new(vec![(at(0), 10), (at(1), 30), (at(4), 20)]);
+        let spark = Spark::new(&[(at(0), 10), (at(1), 30), (at(4), 20)]);
         assert_eq!(spark.points(96.0, 26.0), "M0.0 24.0L24.0 2.0L96.0 13.0");
-        assert_eq!(Spark::new(vec![(at(0), 10), (at(1), 10)]).points(96.0, 26.0), "M0.0 13.0L96.0 13.0");
-        assert_eq!(Spark::new(vec![(at(0), 10)]).to_string(), "");
-        assert_eq!(Course::new(vec![(at(0), 10), (at(48), 3_000)]).ends(), ("10".to_owned(), "3,000".to_owned()));
+        assert_eq!(Spark::new(&[(at(0), 10), (at(1), 10)]).points(96.0, 26.0), "M0.0 13.0L96.0 13.0");
+        assert_eq!(Spark::new(&[(at(0), 10)]).to_string(), "");
+        assert_eq!(Course::new(&[(at(0), 10), (at(48), 3_000)]).ends(), ("10".to_owned(), "3,000".to_owned()));
     }
 
     #[test]

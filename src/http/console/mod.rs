@@ -7,7 +7,7 @@
 //! | `frame`, `icons` | what stands around a page: bar, menus, navigation |
 //! | `answer`, `flash`, `form`, `when` | pages as answers, what is said after a form, forms, points in time |
 //! | `assets` | style and modules, and their addresses |
-//! | `figures`, `writing` | counts and drawings; rule files written by a page |
+//! | `figures`, `choices`, `writing` | counts and drawings; what a builder of conditions offers; rule files written by a page |
 //! | `door` | log-in, activation, reset, forgotten passwords, requests for access |
 //! | the others | one page or a few that belong together, each with its template beside it |
 //!
@@ -26,7 +26,9 @@
 
 mod answer;
 mod assets;
+mod choices;
 pub(super) mod door;
+mod end_users;
 mod figures;
 mod flash;
 mod form;
@@ -36,6 +38,7 @@ mod icons;
 mod integrations;
 mod leave;
 mod routes;
+mod segments;
 mod visit;
 mod when;
 mod writing;

@@ -7,9 +7,9 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use super::super::auth::{Gate, needs};
-use super::integrations;
 use super::visit::Visit;
 use super::{assets, home, leave};
+use super::{end_users, integrations, segments};
 use crate::http::problem::Problem;
 use axum::response::Response;
 
@@ -29,6 +29,17 @@ pub(in crate::http) fn with_pages(router: Router<Gate>) -> Router<Gate> {
         .route("/console/systems/{s}/integrations/{i}/delete", get(integrations::change::ask).post(integrations::change::delete))
         .route("/console/systems/{s}/integrations/{i}/endpoint", get(integrations::endpoint::page).post(integrations::endpoint::test))
         .route("/console/systems/{s}/integrations/{i}/rotate", get(integrations::endpoint::ask).post(integrations::endpoint::rotate))
+        // Segments
+        .route("/console/systems/{s}/segments", get(segments::list::page))
+        .route("/console/systems/{s}/new-segment", get(segments::editor::new).post(segments::editor::create))
+        .route("/console/systems/{s}/segments/{id}", get(segments::editor::page).post(segments::editor::save))
+        .route("/console/systems/{s}/segments/{id}/members", get(segments::members::page))
+        .route("/console/systems/{s}/segments/{id}/delete", get(segments::editor::ask).post(segments::editor::delete))
+        // End users
+        .route("/console/systems/{s}/end-users", get(end_users::list::page))
+        .route("/console/systems/{s}/end-users/{id}", get(end_users::detail::page))
+        .route("/console/systems/{s}/end-users/{id}/unset", post(end_users::detail::unset))
+        .route("/console/systems/{s}/end-users/{id}/delete", get(end_users::detail::ask).post(end_users::detail::delete))
         // What is no page.
         .route("/console/{*rest}", get(nowhere))
 }
