@@ -15,9 +15,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    access_requests, attributes, audit, browser, calls, clients, docs, drafts, end_users, endpoints, evaluate, events,
-    explain, export, filters, imports, integrations, invitations, maintenance, memberships, profile, questions, roles,
-    rules, sdk, segments, sign_in, sso, status, systems, tokens, trials, user_data, users,
+    access_requests, attributes, audit, browser, calls, clients, convert, docs, drafts, end_users, endpoints, evaluate,
+    events, explain, export, filters, imports, integrations, invitations, maintenance, memberships, profile, questions,
+    roles, rules, sdk, segments, sign_in, sso, status, systems, tokens, trials, user_data, users,
 };
 use super::auth::Gate;
 use super::console::{door, with_pages};
@@ -88,6 +88,7 @@ fn routes(sso: bool) -> OpenApiRouter<Gate> {
         .routes(routes!(segments::list))
         .routes(routes!(segments::show, segments::put, segments::delete))
         .routes(routes!(drafts::preview))
+        .routes(routes!(convert::convert))
         .routes(routes!(drafts::promote))
         // Integrations at work
         .routes(routes!(endpoints::show))

@@ -132,7 +132,8 @@ impl FieldPath {
     }
 
     /// The name that a property gets from its path: every character outside `[A-Za-z0-9_]` becomes `_`.
-    fn default_name(&self) -> String {
+    #[must_use]
+    pub fn default_name(&self) -> String {
         self.0.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
     }
 }

@@ -122,6 +122,11 @@ impl SegmentSet {
         self.places.iter().map(|(id, place)| (id, *place))
     }
 
+    /// The segments in the order of their ids.
+    pub fn by_id(&self) -> impl Iterator<Item = &Segment> {
+        self.alphabetical().filter_map(|(_, place)| self.order().get(place))
+    }
+
     /// The rule of a segment that is not of the set, and may ask about those that are, as a script.
     #[must_use]
     pub fn draft<'a>(&'a self, segment: &'a Segment, today: Date) -> ScriptRun<'a> {

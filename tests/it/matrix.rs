@@ -120,6 +120,7 @@ const ENTRIES: &[(&str, Entry)] = &[
     ("put_segment", Needs(System, &["segments:write", "publish:production"])),
     ("delete_segment", Needs(System, &["segments:write", "publish:production"])),
     ("preview", Needs(System, &["end_users:read", "segments:read"])),
+    ("convert_rule", Needs(System, &["segments:read"])),
     ("promote", Needs(System, &["integrations:read", "segments:read"])),
     // Integrations at work
     ("get_endpoint", Needs(System, &["integrations:write"])),

@@ -20,7 +20,7 @@ use crate::segments::{RuleError, Segment};
 /// How long a rule that runs as a script may take over all end users together.
 pub(crate) const SCRIPT_TIME: Duration = Duration::from_secs(10);
 /// The id of a rule that is only asked: it shows nowhere.
-const DRAFT: &str = "draft";
+pub(crate) const DRAFT: &str = "draft";
 
 /// What is asked.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ pub(crate) fn refused(pointer: &str, code: &str, detail: String) -> Problem {
 }
 
 /// A refused rule: each mistake at its line and column.
-fn wrong_rule(errors: Vec<RuleError>) -> Problem {
+pub(crate) fn wrong_rule(errors: Vec<RuleError>) -> Problem {
     let place = |error: RuleError| ProblemPlace {
         pointer: "/rule".to_owned(),
         code: "rule".to_owned(),

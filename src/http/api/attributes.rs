@@ -24,11 +24,11 @@ const MAX_TOP: usize = 1_000;
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AttributesResponse {
     /// Those of enabled integrations, by integration, each in its file's order.
-    items: Vec<AttributeItem>,
+    pub(crate) items: Vec<AttributeItem>,
     /// How many places under the cap are taken: disabled integrations keep theirs.
-    used: usize,
+    pub(crate) used: usize,
     /// How many attributes a system may have.
-    cap: usize,
+    pub(crate) cap: usize,
 }
 
 /// An attribute.
@@ -36,25 +36,25 @@ pub(crate) struct AttributesResponse {
 #[schema(as = Attribute)]
 pub(crate) struct AttributeItem {
     /// Its id, `<integration>.<name>`.
-    id: String,
+    pub(crate) id: String,
     /// The integration that it comes from.
     #[schema(value_type = String)]
-    integration: IntegrationId,
+    pub(crate) integration: IntegrationId,
     /// The name to show beside it.
-    integration_name: String,
+    pub(crate) integration_name: String,
     /// Its name.
-    name: String,
+    pub(crate) name: String,
     /// `string`, `number` or `date`.
     #[serde(rename = "type")]
     #[schema(value_type = String)]
-    kind: AttributeType,
+    pub(crate) kind: AttributeType,
     /// What it means.
-    description: String,
+    pub(crate) description: String,
     /// The operators that filters may use on it.
     #[schema(value_type = Vec<String>)]
-    operators: Vec<&'static str>,
+    pub(crate) operators: Vec<&'static str>,
     /// How many end users have a value of it.
-    count: u64,
+    pub(crate) count: u64,
 }
 
 /// Whose values are counted.
@@ -99,20 +99,20 @@ pub(crate) enum DistributionResponse {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ValueItem {
     /// The value.
-    value: String,
+    pub(crate) value: String,
     /// How many end users have it.
-    count: u64,
+    pub(crate) count: u64,
 }
 
 /// A span of values and who has one of them.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BucketItem {
     /// The first value in it: a number, or `YYYY-MM-DD`.
-    from: serde_json::Value,
+    pub(crate) from: serde_json::Value,
     /// The first value beyond it; null where there is none, after the last of all dates.
-    to: serde_json::Value,
+    pub(crate) to: serde_json::Value,
     /// How many end users have a value in it.
-    count: u64,
+    pub(crate) count: u64,
 }
 
 /// The attributes of a system
@@ -127,13 +127,15 @@ pub(crate) struct BucketItem {
 )]
 pub(crate) async fn list(at: At<needs::EndUsersRead>) -> Result<Json<AttributesResponse>, Problem> {
     let reader = at.reader()?;
-    aside(move || {
-        let ids: Vec<AttributeId> = Selection::all(reader.rules()).attributes().cloned().collect();
-        let counts = reader.attribute_counts(&ids);
-        let items = ids.iter().zip(counts).filter_map(|(id, count)| item(&reader, id, count)).collect();
-        Ok(Json(AttributesResponse { items, used: reader.rules().attributes_used(), cap: ATTRIBUTE_CAP }))
-    })
-    .await
+    aside(move || Ok(Json(all(&reader)))).await
+}
+
+/// Every attribute that a reader sees. Takes its time.
+pub(crate) fn all(reader: &Reader) -> AttributesResponse {
+    let ids: Vec<AttributeId> = Selection::all(reader.rules()).attributes().cloned().collect();
+    let counts = reader.attribute_counts(&ids);
+    let items = ids.iter().zip(counts).filter_map(|(id, count)| item(reader, id, count)).collect();
+    AttributesResponse { items, used: reader.rules().attributes_used(), cap: ATTRIBUTE_CAP }
 }
 
 fn item(reader: &Reader, id: &AttributeId, count: u64) -> Option<AttributeItem> {
@@ -196,7 +198,8 @@ pub(crate) async fn distribution(
     .await
 }
 
-fn answer(
+/// How the values of those who were found are spread.
+pub(crate) fn answer(
     reader: &Reader,
     attribute: &AttributeId,
     kind: AttributeType,

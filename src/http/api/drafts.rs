@@ -35,13 +35,13 @@ pub(crate) struct PreviewRequest {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PreviewResponse {
     /// What is wrong with it; then there is nothing else to tell.
-    errors: Vec<FileErrorItem>,
+    pub(crate) errors: Vec<FileErrorItem>,
     /// What is worth a look.
     warnings: Vec<FileErrorItem>,
     /// The segments whose members would change, or that would come or go, by id.
-    segments: Vec<SegmentChangeItem>,
+    pub(crate) segments: Vec<SegmentChangeItem>,
     /// The drafted segments, by id.
-    drafts: Vec<DraftItem>,
+    pub(crate) drafts: Vec<DraftItem>,
 }
 
 /// What would change of a segment.
@@ -50,22 +50,22 @@ pub(crate) struct PreviewResponse {
 pub(crate) struct SegmentChangeItem {
     /// The segment.
     #[schema(value_type = String)]
-    id: SegmentId,
+    pub(crate) id: SegmentId,
     /// How many are in it; null: there is no such segment now.
-    before: Option<u64>,
+    pub(crate) before: Option<u64>,
     /// How many would be in it; null: there would be no such segment.
-    after: Option<u64>,
+    pub(crate) after: Option<u64>,
     /// How many would enter.
-    enters: u64,
+    pub(crate) enters: u64,
     /// How many would leave.
-    leaves: u64,
+    pub(crate) leaves: u64,
     /// Some who would enter.
-    sample_enters: Vec<String>,
+    pub(crate) sample_enters: Vec<String>,
     /// Some who would leave.
-    sample_leaves: Vec<String>,
+    pub(crate) sample_leaves: Vec<String>,
     /// For how many the rule fails, of those who were judged by it: they are not in the segment. Null where it goes, and
     /// for who may see only some of the end users.
-    errors: Option<u64>,
+    pub(crate) errors: Option<u64>,
 }
 
 /// A segment of the draft.
@@ -74,13 +74,13 @@ pub(crate) struct SegmentChangeItem {
 pub(crate) struct DraftItem {
     /// The segment.
     #[schema(value_type = String)]
-    id: SegmentId,
+    pub(crate) id: SegmentId,
     /// How many would be in it.
-    count: u64,
+    pub(crate) count: u64,
     /// How its rule would run.
-    mode: Mode,
+    pub(crate) mode: Mode,
     /// Why it would run as a script; null when it would not.
-    why: Option<String>,
+    pub(crate) why: Option<String>,
 }
 
 /// Where rules are to go.
@@ -163,8 +163,16 @@ pub(crate) async fn preview(
 ) -> Result<Json<PreviewResponse>, Problem> {
     body::demand_json(request.headers())?;
     let body = body::read(request, at.state.config.limits.body_mib << 20).await?;
-    let PreviewRequest { files: drafted } = body::from_slice(&body)?;
-    let reader = at.reader()?;
+    let PreviewRequest { files } = body::from_slice(&body)?;
+    previewed(&at, files).await.map(Json)
+}
+
+/// What a draft of files (no text: removed) would change, for a caller who may read segments and end users.
+pub(crate) async fn previewed<P>(
+    at: &At<P>,
+    drafted: BTreeMap<String, Option<String>>,
+) -> Result<PreviewResponse, Problem> {
+    let reader = at.reader_for(&at.rules, &[Permission::EndUsersRead, Permission::SegmentsRead])?;
     let mut files = reader.rules().files.clone();
     for (path, text) in &drafted {
         match text {
@@ -177,12 +185,7 @@ pub(crate) async fn preview(
         Ok(rules) => Arc::new(rules),
         Err(errors) => {
             let errors = items(&errors);
-            return Ok(Json(PreviewResponse {
-                errors,
-                warnings: Vec::new(),
-                segments: Vec::new(),
-                drafts: Vec::new(),
-            }));
+            return Ok(PreviewResponse { errors, warnings: Vec::new(), segments: Vec::new(), drafts: Vec::new() });
         }
     };
     let changes = changes(&at.state, reader, Arc::clone(&rules)).await?;
@@ -190,12 +193,12 @@ pub(crate) async fn preview(
         RulePath::Segment(id) => draft(&rules, &changes, &id),
         _ => None,
     });
-    Ok(Json(PreviewResponse {
+    Ok(PreviewResponse {
         errors: Vec::new(),
         warnings: items(&rules.warnings),
         drafts: drafts.collect(),
         segments: changes.changes.into_iter().map(SegmentChangeItem::from).collect(),
-    }))
+    })
 }
 
 /// What rules change, and the counts before.

@@ -160,12 +160,18 @@ pub(crate) fn page_load(reader: &Reader, rules: &RuleSet, id: &str) -> Result<Re
     security(("oauth2" = ["end_users:delete"])),
 )]
 pub(crate) async fn delete(at: At<needs::EndUsersDelete>) -> Result<StatusCode, Problem> {
+    remove(&at).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes the end user that the path names: 404 where there is none to be seen.
+pub(crate) async fn remove(at: &At<needs::EndUsersDelete>) -> Result<(), Problem> {
     let id = at.end_user()?;
-    demand_in_sight(&at, &id, Permission::EndUsersDelete)?;
+    demand_in_sight(at, &id, Permission::EndUsersDelete)?;
     at.state.imports.forget(at.system(), &id).await;
-    let entry = audited(&at, "end_user.delete", &id, None)?;
+    let entry = audited(at, "end_user.delete", &id, None)?;
     let deleted = at.state.engine.delete(at.system().clone(), id, vec![entry]).await?;
-    if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
+    if deleted { Ok(()) } else { Err(unknown()) }
 }
 
 /// Unset one attribute of an end user
@@ -185,15 +191,21 @@ pub(crate) async fn delete(at: At<needs::EndUsersDelete>) -> Result<StatusCode, 
     security(("oauth2" = ["end_users:write"])),
 )]
 pub(crate) async fn unset(at: At<needs::EndUsersWrite>) -> Result<StatusCode, Problem> {
+    unset_one(&at, at.param("a")).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Unsets an attribute of the end user that the path names: 404 where there is none, or nothing of it to be seen.
+pub(crate) async fn unset_one(at: &At<needs::EndUsersWrite>, attribute: &str) -> Result<(), Problem> {
     let id = at.end_user()?;
-    let attribute: AttributeId = at.param("a").parse()?;
+    let attribute: AttributeId = attribute.parse()?;
     if at.rules.attribute_type(&attribute).is_none() {
         return Err(Problem::not_found(format!("there is no attribute `{attribute}` of an enabled integration")));
     }
-    demand_in_sight(&at, &id, Permission::EndUsersWrite)?;
-    let entry = audited(&at, "end_user.unset", &id, Some(&attribute))?;
+    demand_in_sight(at, &id, Permission::EndUsersWrite)?;
+    let entry = audited(at, "end_user.unset", &id, Some(&attribute))?;
     let unset = at.state.engine.unset(at.system().clone(), id, attribute, vec![entry]).await?;
-    if unset { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("the end user has no value of it")) }
+    if unset { Ok(()) } else { Err(Problem::not_found("the end user has no value of it")) }
 }
 
 /// 404 for an end user over whom the caller does not have the permission, as for one that there is not.

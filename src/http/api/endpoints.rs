@@ -21,11 +21,11 @@ const MAX_GRACE_HOURS: u32 = 720;
 #[derive(Serialize, ToSchema)]
 pub(crate) struct EndpointResponse {
     /// The address to send updates to.
-    url: String,
+    pub(crate) url: String,
     /// The integration's token, for the body; not the access token.
-    token: String,
+    pub(crate) token: String,
     /// A command that sends one update; put an access token into it.
-    curl: String,
+    pub(crate) curl: String,
 }
 
 /// Where an integration's updates go, with its token
@@ -75,10 +75,14 @@ pub(crate) async fn rotate(
     at: At<needs::IntegrationsWrite>,
     query: Result<Query<RotationQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<EndpointResponse>, Problem> {
-    let grace_hours = grace_hours(query)?;
-    let integration = api_integration(&at)?;
-    at.state.accounts.rotate_integration_token(at.actor.clone(), at.system(), &integration.id, grace_hours).await?;
+    renew(&at, grace_hours(query)?).await?;
     endpoint(&at).map(Json)
+}
+
+/// Gives the integration a new token; the old one lives on for some hours.
+pub(crate) async fn renew(at: &At<needs::IntegrationsWrite>, grace_hours: u32) -> Result<(), Problem> {
+    let integration = api_integration(at)?;
+    Ok(at.state.accounts.rotate_integration_token(at.actor.clone(), at.system(), &integration.id, grace_hours).await?)
 }
 
 /// The grace that a rotation is told: 400 when it is too long or no number.
@@ -103,7 +107,8 @@ fn api_integration(at: &At<needs::IntegrationsWrite>) -> Result<&Integration, Pr
     }
 }
 
-fn endpoint(at: &At<needs::IntegrationsWrite>) -> Result<EndpointResponse, Problem> {
+/// Where the integration of the path is called.
+pub(crate) fn endpoint(at: &At<needs::IntegrationsWrite>) -> Result<EndpointResponse, Problem> {
     let integration = api_integration(at)?;
     let url = format!("{}{UPDATE_PATH}", at.state.config.server.public_url);
     let token = at.state.accounts.integration_token(at.system(), &integration.id);
@@ -113,16 +118,19 @@ fn endpoint(at: &At<needs::IntegrationsWrite>) -> Result<EndpointResponse, Probl
 
 /// A command that sends one record with a value of the right type for every field.
 fn curl(url: &str, token: &str, integration: &Integration, today: Date) -> String {
-    let body = format!(
-        "{{\n  \"token\": {},\n  \"data\": [\n    {{\n{}\n    }}\n  ]\n}}",
-        json_text(token),
-        sample_fields(integration, today).join(",\n")
-    );
+    let body = sample_body(Some(token), integration, today);
     format!(
         "curl --request POST {} \\\n  --header 'Authorization: Bearer <access token>' \\\n  --header 'Content-Type: application/json' \\\n  --data-raw {}",
         shell_text(url),
         shell_text(&body)
     )
+}
+
+/// A body with one record that has a value of the right type for every field.
+pub(crate) fn sample_body(token: Option<&str>, integration: &Integration, today: Date) -> String {
+    let token = token.map(|token| format!("  \"token\": {},\n", json_text(token))).unwrap_or_default();
+    let fields = sample_fields(integration, today).join(",\n");
+    format!("{{\n{token}  \"data\": [\n    {{\n{fields}\n    }}\n  ]\n}}")
 }
 
 /// A line for each field of a sample record, the identifier's first. A dotted path is written as one literal key.

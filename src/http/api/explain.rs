@@ -27,35 +27,35 @@ const SCRIPT: &str = "what would change it can't be said of a rule that runs as 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ExplainResponse {
     /// The end user.
-    id: String,
+    pub(crate) id: String,
     /// The segment.
     #[schema(value_type = String)]
-    segment: SegmentId,
+    pub(crate) segment: SegmentId,
     /// Whether anything is stored of the end user; one who is not known is judged as one with no attributes.
-    known: bool,
+    pub(crate) known: bool,
     /// Whether the end user is in the segment.
-    member: bool,
+    pub(crate) member: bool,
     /// How the rule runs.
-    mode: Mode,
+    pub(crate) mode: Mode,
     /// Why it runs as a script; null when it does not.
-    why: Option<String>,
+    pub(crate) why: Option<String>,
     /// The rule, part by part, each with whether it `held`: `{"all": […]}`, `{"any": […]}`, `{"not": …}`, `{"segment"}`, or
     /// `{"condition", "attribute", "actual"}`. Of a script, what must hold before it is run; null when nothing is.
     #[schema(value_type = Option<Object>)]
-    tree: Option<Explained>,
+    pub(crate) tree: Option<Explained>,
     /// A smallest set of changes, all of them needed, that would turn the answer round.
     #[schema(value_type = Vec<String>)]
-    changes: Vec<Change>,
+    pub(crate) changes: Vec<Change>,
     /// Other sets that are as small.
     #[schema(value_type = Vec<Vec<String>>)]
-    alternatives: Vec<Vec<Change>>,
+    pub(crate) alternatives: Vec<Vec<Change>>,
     /// Why there are no changes, or what they leave open.
-    note: Option<&'static str>,
+    pub(crate) note: Option<&'static str>,
     /// How the script fails for this end user, who is then not in the segment.
-    error: Option<String>,
+    pub(crate) error: Option<String>,
     /// When this was so.
     #[schema(value_type = String, format = DateTime)]
-    evaluated_at: Timestamp,
+    pub(crate) evaluated_at: Timestamp,
 }
 
 /// Why an end user is in a segment or not
@@ -82,7 +82,8 @@ pub(crate) async fn show(at: At<needs::EndUsersAndSegmentsRead>) -> Result<Json<
     aside(move || Ok(Json(answer(&reader, &id, &segment)))).await
 }
 
-fn answer(reader: &Reader, id: &EndUserId, segment: &Segment) -> ExplainResponse {
+/// Why the end user is in the segment or not.
+pub(crate) fn answer(reader: &Reader, id: &EndUserId, segment: &Segment) -> ExplainResponse {
     let memberships = reader.segments_of(id);
     let is_in = |segment: &SegmentId| memberships.segments.binary_search(segment).is_ok();
     let end_user = reader.end_user(id);

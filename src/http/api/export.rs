@@ -42,21 +42,21 @@ pub(crate) struct ExportRequest {
     /// A filter: who fulfils it. Left out, as `rule` is: everybody.
     #[serde(rename = "where")]
     #[schema(value_type = Option<Object>, example = json!({"attribute": "crm.Seats", "operator": "at_least", "value": 50}))]
-    condition: Option<serde_json::Value>,
+    pub(crate) condition: Option<serde_json::Value>,
     /// A rule, written as that of a segment: who would be in it. Not beside `where`.
-    rule: Option<String>,
+    pub(crate) rule: Option<String>,
     /// The attributes to show, such as `crm.Seats`; left out: all.
-    select: Option<Vec<String>>,
+    pub(crate) select: Option<Vec<String>>,
     /// The integration whose attributes to show, in the form that it takes itself. Not beside `select`.
-    integration: Option<String>,
+    pub(crate) integration: Option<String>,
     /// CSV cells as they are: text that a spreadsheet would take for a formula is not guarded by an apostrophe.
     #[serde(default)]
-    raw: bool,
+    pub(crate) raw: bool,
 }
 
 /// The forms of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     Csv,
     Ndjson,
 }
@@ -151,13 +151,22 @@ pub(crate) async fn export(
     JsonBody(request): JsonBody<ExportRequest>,
 ) -> Result<Response, Problem> {
     let form = Form::accepted(&headers)?;
+    exported(&at, form, request).await
+}
+
+/// Everybody who is asked for, as a file.
+pub(crate) async fn exported(
+    at: &At<needs::EndUsersRead>,
+    form: Form,
+    request: ExportRequest,
+) -> Result<Response, Problem> {
     let reader = at.reader()?;
     let integration = integration_of(&request, reader.rules())?;
     let selection = match &integration {
         Some(integration) => Selection::of(reader.rules(), &integration.id),
         None => Selection::read(request.select.as_deref(), reader.rules())?,
     };
-    let (asked, reader) = Asked::read(&at, request.condition, request.rule, reader).await?;
+    let (asked, reader) = Asked::read(at, request.condition, request.rule, reader).await?;
     let export_turn = at.state.turns().export()?;
     let script_turn = asked.turn(&at.state).await?;
     let export = aside(move || {

@@ -1,5 +1,7 @@
 //! `/public/v1/systems/{s}/filters…`: saved filters.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -153,17 +155,25 @@ pub(crate) async fn put(
     JsonBody(request): JsonBody<FilterRequest>,
 ) -> Result<Response, Problem> {
     let id = FilterId::new(at.param("id"))?;
-    let json = serde_json::from_str(request.condition.get()).unwrap_or_default();
-    read_where(&json, "/where", &at.rules)?;
-    let content = FilterContent {
-        name: name_of(request.name, &id)?,
-        condition: request.condition.get().to_owned(),
-        shared: request.shared,
-    };
-    let (filters, system, who) = (at.state.filters.clone(), at.system().clone(), at.who());
-    let (filter, created) = aside(move || Ok(filters.save(&system, &id, content, &who)?)).await?;
+    let condition = request.condition.get().to_owned();
+    let (filter, created) = save(&at, id, request.name, condition, request.shared).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(FilterResponse::new(&filter, &at.rules))).into_response())
+}
+
+/// Saves a filter, whose condition is JSON; with whether it is new.
+pub(crate) async fn save<P>(
+    at: &At<P>,
+    id: FilterId,
+    name: Option<String>,
+    condition: String,
+    shared: bool,
+) -> Result<(Arc<Filter>, bool), Problem> {
+    let json = serde_json::from_str(&condition).unwrap_or_default();
+    read_where(&json, "/where", &at.rules)?;
+    let content = FilterContent { name: name_of(name, &id)?, condition, shared };
+    let (filters, system, who) = (at.state.filters.clone(), at.system().clone(), at.who());
+    aside(move || Ok(filters.save(&system, &id, content, &who)?)).await
 }
 
 /// A filter's name as it is kept.
@@ -192,10 +202,14 @@ fn name_of(name: Option<String>, id: &FilterId) -> Result<String, Problem> {
     security(("oauth2" = ["segments:read"])),
 )]
 pub(crate) async fn delete(at: At<needs::SegmentsRead>) -> Result<StatusCode, Problem> {
-    let id = FilterId::new(at.param("id"))
-        .map_err(|_| Problem::not_found(format!("there is no filter `{}`", at.param("id"))))?;
+    remove(&at, at.param("id")).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes a filter.
+pub(crate) async fn remove<P>(at: &At<P>, id: &str) -> Result<(), Problem> {
+    let id = FilterId::new(id).map_err(|_| Problem::not_found(format!("there is no filter `{id}`")))?;
     let tidies = at.demand(Permission::SystemsWrite).is_ok();
     let (filters, system, who) = (at.state.filters.clone(), at.system().clone(), at.who());
-    aside(move || Ok(filters.delete(&system, &id, &who, tidies)?)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    aside(move || Ok(filters.delete(&system, &id, &who, tidies)?)).await
 }

@@ -7,6 +7,7 @@ pub(super) mod audit;
 pub(super) mod browser;
 pub(super) mod calls;
 pub(super) mod clients;
+pub(super) mod convert;
 pub(super) mod docs;
 pub(super) mod drafts;
 pub(super) mod end_users;

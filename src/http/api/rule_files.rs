@@ -115,18 +115,28 @@ async fn write<P: Demand>(
 ) -> Result<(Written, Option<String>), Problem> {
     at.demand_publish(at.rules.settings.stage)?;
     let expected = IfMatch::read(headers)?.against(etag_of(&at.rules, &path))?;
+    let written = write_expecting(at, path, text.clone(), expected).await?;
+    Ok((written?, text))
+}
+
+/// Writes a file, or deletes it where there is no text, if it still has the tag that is expected. Demands
+/// `publish:<stage>`; what keeps the rules from being written is told as it is.
+pub(crate) async fn write_expecting<P: Demand>(
+    at: &At<P>,
+    path: RulePath,
+    text: Option<String>,
+    expected: Option<String>,
+) -> Result<Result<Written, RuleWriteError>, Problem> {
+    at.demand_publish(at.rules.settings.stage)?;
     let before = text_of(&at.rules, &path).map(AsRef::as_ref);
     // The same text again changes nothing.
     let act = (before != text.as_deref()).then(|| audited(at.system(), &path, before, text.as_deref()));
     let (rules, system) = (Arc::clone(&at.state.rules), at.system().clone());
-    let write = move || {
-        let written = rules.write(&system, &path, text.as_deref(), expected.as_deref())?;
-        Ok((written, text))
-    };
-    let written: Result<_, RuleWriteError> =
-        tokio::task::spawn_blocking(write).await.map_err(|error| Problem::internal(&error.to_string()))?;
-    let written = written?;
-    if let Some(act) = act {
+    let write = move || rules.write(&system, &path, text.as_deref(), expected.as_deref());
+    let written = tokio::task::spawn_blocking(write).await.map_err(|error| Problem::internal(&error.to_string()))?;
+    if written.is_ok()
+        && let Some(act) = act
+    {
         at.state.accounts.note(&at.actor, act).await;
     }
     Ok(written)

@@ -58,15 +58,15 @@ pub(crate) struct ComputingItem {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct FileErrorItem {
     /// The file, relative to the rules folder.
-    file: String,
+    pub(crate) file: String,
     /// The line, from 1; 0: the whole file.
-    line: usize,
+    pub(crate) line: usize,
     /// The column, from 1.
-    column: usize,
+    pub(crate) column: usize,
     /// What is wrong.
-    message: String,
+    pub(crate) message: String,
     /// How to mend it.
-    hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl From<&FileError> for FileErrorItem {

@@ -47,24 +47,24 @@ pub(crate) struct TrialDocument {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TrialResponse {
     /// Whether the call would be stored. If not, nothing of it would.
-    accepted: bool,
+    pub(crate) accepted: bool,
     /// Every record that is good by itself.
-    records: Vec<TrialRecord>,
+    pub(crate) records: Vec<TrialRecord>,
     /// Every bad place.
-    errors: Vec<ProblemPlace>,
+    pub(crate) errors: Vec<ProblemPlace>,
 }
 
 /// What would come of one record.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct TrialRecord {
     /// Its place in `data`, from 0.
-    index: usize,
+    pub(crate) index: usize,
     /// The end user.
-    id: String,
+    pub(crate) id: String,
     /// The values that would be stored.
-    attributes: BTreeMap<String, serde_json::Value>,
+    pub(crate) attributes: BTreeMap<String, serde_json::Value>,
     /// The paths of fields that are not declared, and so not stored; of a long list, the first.
-    ignored: Vec<String>,
+    pub(crate) ignored: Vec<String>,
 }
 
 /// Judge a payload without storing it
@@ -82,13 +82,19 @@ pub(crate) struct TrialRecord {
     security(("oauth2" = ["integrations:write"])),
 )]
 pub(crate) async fn judge(at: At<needs::IntegrationsWrite>, request: Request) -> Result<Json<TrialResponse>, Problem> {
-    let integration = at.integration()?.id.clone();
+    at.integration()?;
     body::demand_json(request.headers())?;
     let body = body::read(request, at.state.config.limits.body_mib << 20).await?;
+    judged(&at, body).await.map(Json)
+}
+
+/// What would come of a body for the integration that the path names.
+pub(crate) async fn judged<P>(at: &At<P>, body: impl AsRef<[u8]> + Send + 'static) -> Result<TrialResponse, Problem> {
+    let integration = at.integration()?.id.clone();
     let (state, rules) = (AppState::clone(&at.state), std::sync::Arc::clone(&at.rules));
     // A payload may be as large as the update API takes, and here every record is judged twice.
-    let judge = move || trial(&body, &rules, &integration, &state.config.limits);
-    tokio::task::spawn_blocking(judge).await.map_err(|error| Problem::internal(&error.to_string()))?.map(Json)
+    let judge = move || trial(body.as_ref(), &rules, &integration, &state.config.limits);
+    tokio::task::spawn_blocking(judge).await.map_err(|error| Problem::internal(&error.to_string()))?
 }
 
 fn trial(body: &[u8], rules: &RuleSet, id: &IntegrationId, limits: &Limits) -> Result<TrialResponse, Problem> {

@@ -34,7 +34,7 @@ struct Asset {
 /// Every one of them.
 #[rustfmt::skip]
 const ASSETS: &[Asset] = &[
-    Asset { name: "style.css", kind: CSS, text: include_str!("assets/style.css") },
+    Asset { name: "style.css", kind: CSS, text: concat!(include_str!("assets/style.css"), include_str!("assets/pages.css")) },
     Asset { name: "icon.svg", kind: SVG, text: include_str!("assets/icon.svg") },
     // Loaded by every page of the frame.
     Asset { name: "console.js", kind: JS, text: include_str!("assets/console.js") },
@@ -44,6 +44,11 @@ const ASSETS: &[Asset] = &[
     Asset { name: "small.js", kind: JS, text: include_str!("assets/small.js") },
     // Loaded where they are needed.
     Asset { name: "rows.js", kind: JS, text: include_str!("assets/rows.js") },
+    Asset { name: "builder.js", kind: JS, text: include_str!("assets/builder.js") },
+    Asset { name: "counts.js", kind: JS, text: include_str!("assets/counts.js") },
+    Asset { name: "segment.js", kind: JS, text: include_str!("assets/segment.js") },
+    Asset { name: "upload.js", kind: JS, text: include_str!("assets/upload.js") },
+    Asset { name: "wizard.js", kind: JS, text: include_str!("assets/wizard.js") },
     Asset { name: "invite.js", kind: JS, text: include_str!("assets/invite.js") },
 ];
 

@@ -8,6 +8,7 @@
 //! | `answer`, `flash`, `form`, `when` | pages as answers, what is said after a form, forms, points in time |
 //! | `list`, `people` | lists with search and paging; how operators are told of |
 //! | `assets` | style and modules, and their addresses |
+//! | `figures`, `choices`, `writing` | counts and drawings; what a builder of conditions offers; rule files written by a page |
 //! | `door` | log-in, activation, reset, forgotten passwords, requests for access |
 //! | the others | one page or a few that belong together, each with its template beside it |
 //!
@@ -26,19 +27,25 @@
 
 mod answer;
 mod assets;
+mod choices;
 pub(super) mod door;
+mod end_users;
+mod figures;
 mod flash;
 mod form;
 mod frame;
 mod home;
 mod icons;
+mod integrations;
 mod leave;
 mod list;
 mod people;
 mod routes;
+mod segments;
 mod users;
 mod visit;
 mod when;
+mod writing;
 
 pub(super) use assets::url as asset;
 pub(super) use routes::with_pages;

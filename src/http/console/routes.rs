@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use super::super::auth::{Gate, needs};
 use super::users::{edit, invite, requests, standing};
 use super::visit::Visit;
-use super::{assets, home, leave, users};
+use super::{assets, end_users, home, integrations, leave, segments, users};
 use crate::http::problem::Problem;
 use axum::response::Response;
 
@@ -34,6 +34,26 @@ pub(in crate::http) fn with_pages(router: Router<Gate>) -> Router<Gate> {
         .route("/console/access-requests/{id}/approve", get(requests::confirm_approval).post(requests::approve))
         .route("/console/access-requests/{id}/deny", get(requests::confirm_denial).post(requests::deny))
         .route("/console/systems/{s}/users", get(users::of_system))
+        // Integrations
+        .route("/console/systems/{s}/integrations", get(integrations::list::page))
+        .route("/console/systems/{s}/integrations/new", get(integrations::wizard::page).post(integrations::wizard::step))
+        .route("/console/systems/{s}/integrations/{i}", get(integrations::detail::page))
+        .route("/console/systems/{s}/integrations/{i}/edit", get(integrations::change::page).post(integrations::change::save))
+        .route("/console/systems/{s}/integrations/{i}/switch", post(integrations::change::switch))
+        .route("/console/systems/{s}/integrations/{i}/delete", get(integrations::change::ask).post(integrations::change::delete))
+        .route("/console/systems/{s}/integrations/{i}/endpoint", get(integrations::endpoint::page).post(integrations::endpoint::test))
+        .route("/console/systems/{s}/integrations/{i}/rotate", get(integrations::endpoint::ask).post(integrations::endpoint::rotate))
+        // Segments
+        .route("/console/systems/{s}/segments", get(segments::list::page))
+        .route("/console/systems/{s}/new-segment", get(segments::editor::new).post(segments::editor::create))
+        .route("/console/systems/{s}/segments/{id}", get(segments::editor::page).post(segments::editor::save))
+        .route("/console/systems/{s}/segments/{id}/members", get(segments::members::page))
+        .route("/console/systems/{s}/segments/{id}/delete", get(segments::editor::ask).post(segments::editor::delete))
+        // End users
+        .route("/console/systems/{s}/end-users", get(end_users::list::page))
+        .route("/console/systems/{s}/end-users/{id}", get(end_users::detail::page))
+        .route("/console/systems/{s}/end-users/{id}/unset", post(end_users::detail::unset))
+        .route("/console/systems/{s}/end-users/{id}/delete", get(end_users::detail::ask).post(end_users::detail::delete))
         // What is no page.
         .route("/console/{*rest}", get(nowhere))
 }

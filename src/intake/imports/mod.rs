@@ -12,6 +12,7 @@
 //! | `import` | an import's states and its stored form |
 //! | `spool` | the folder of files |
 //! | `rows`, `cells` | CSV (RFC 4180): rows of a file, cells of a row |
+//! | `sample` | the same of a pasted text |
 //! | `layout`, `judge` | what columns and rows mean for an integration |
 //! | `faults`, `errors` | what can be wrong, and the list of it |
 //!
@@ -28,6 +29,7 @@ mod job;
 mod judge;
 mod layout;
 mod rows;
+mod sample;
 mod service;
 mod spool;
 mod upload;
@@ -37,5 +39,6 @@ pub use errors::ErrorsCsv;
 pub use faults::RowError;
 pub use import::{Import, ImportId, ImportState, OnError};
 pub use layout::Columns;
+pub(super) use sample::sample;
 pub use service::{ImportPage, Imports, ImportsOptions};
 pub use upload::{NewImport, TargetError, Upload, UploadError};

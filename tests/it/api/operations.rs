@@ -98,6 +98,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("put", "/public/v1/systems/{}/filters/{}"),
     ("delete", "/public/v1/systems/{}/filters/{}"),
     ("post", "/admin/v1/systems/{}/preview"),
+    ("post", "/admin/v1/systems/{}/convert"),
     ("post", "/admin/v1/systems/{}/promote"),
     ("get", "/readyz"),
     ("get", "/metrics"),
