@@ -92,7 +92,7 @@ pub(crate) async fn judge(at: At<needs::IntegrationsWrite>, request: Request) ->
 }
 
 fn trial(body: &[u8], rules: &RuleSet, id: &IntegrationId, limits: &Limits) -> Result<TrialResponse, Problem> {
-    let TrialRequest { data, .. } = body::from_slice(body)?;
+    let TrialRequest { data, .. } = body::object(body)?;
     let integration =
         rules.integrations.get(id).ok_or_else(|| Problem::not_found(format!("there is no integration `{id}`")))?;
     let mut errors = match verdict(data.get(), rules, id, limits) {

@@ -38,9 +38,8 @@ fn who_is_invited_activates_the_account_signs_up_and_logs_in() {
     let page = visitor.get(&format!("/activate?token={token}"));
     page.is_page(200);
     assert!(page.body.contains("Sign Up"), "{}", page.body);
-    let sign_up = |password: &str| {
-        server.visitor().post("/accounts/activate", &json!({ "token": token, "password": password }))
-    };
+    let sign_up =
+        |password: &str| server.visitor().post("/accounts/activate", &json!({ "token": token, "password": password }));
     // At least 10 characters, one of them special.
     for refused in ["nine-chrs", "tencharact", "1234567890"] {
         sign_up(refused).problem(422).points_at(vec!["/password"]);
