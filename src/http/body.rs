@@ -97,22 +97,23 @@ impl<T: DeserializeOwned> FromRequest<Gate> for JsonBody<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &Gate) -> Result<Self, Problem> {
         demand_json(request.headers())?;
-        object(&read(request, ADMIN_LIMIT).await?).map(Self)
+        from_slice(&read(request, ADMIN_LIMIT).await?).map(Self)
     }
-}
-
-/// Parses a JSON body that is an object, as nearly all are; a list would be read as an object's members in their order.
-pub(crate) fn object<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
-    if first.is_some_and(|first| matches!(first, b'[' | b'"')) {
-        return Err(misshapen("expected an object, such as {}".to_owned()));
-    }
-    from_slice(body)
 }
 
 /// Parses a JSON body.
 pub(crate) fn from_slice<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| misshapen(in_words(&error.to_string())))
+    // Every body is an object; a list would be taken for an object's members in their order.
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first.is_some_and(|first| matches!(first, b'[' | b'"')) {
+        return Err(misshapen("expected an object, such as {}".to_owned()));
+    }
+    part(body)
+}
+
+/// Parses a part of a JSON body, of whatever form.
+pub(crate) fn part<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(json).map_err(|error| misshapen(in_words(&error.to_string())))
 }
 
 fn misshapen(detail: String) -> Problem {
@@ -203,7 +204,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_json_is_said() {
-        let refused = from_slice::<Vec<u8>>(b"[1,").unwrap_err();
+        let refused = part::<Vec<u8>>(b"[1,").unwrap_err();
         assert_eq!(refused.status(), 400);
         assert!(refused.errors()[0].detail.contains("line 1 column 3"), "{:?}", refused.errors());
     }
@@ -219,12 +220,12 @@ mod tests {
             _inner: Inner,
         }
         for list in [&b"[[1]]"[..], b" [[1]]", b"[]", b"\"x\""] {
-            let refused = object::<Outer>(list).unwrap_err();
+            let refused = from_slice::<Outer>(list).unwrap_err();
             assert_eq!((refused.status().as_u16(), refused.errors().len()), (400, 1));
             assert!(refused.errors()[0].detail.starts_with("expected an object"), "{refused:?}");
         }
-        assert!(object::<Outer>(br#" {"_inner": {"_a": 1}}"#).is_ok());
-        let detail = |body: &[u8]| object::<Outer>(body).unwrap_err().errors()[0].detail.clone();
+        assert!(from_slice::<Outer>(br#" {"_inner": {"_a": 1}}"#).is_ok());
+        let detail = |body: &[u8]| from_slice::<Outer>(body).unwrap_err().errors()[0].detail.clone();
         assert!(detail(br#"{"_inner": 5}"#).contains("expected an object at line"), "{}", detail(br#"{"_inner": 5}"#));
         let number = detail(br#"{"_inner": {"_a": "1"}}"#);
         assert!(number.contains("expected a whole number at line 1"), "{number}");

@@ -165,7 +165,7 @@ pub(crate) async fn preview(
 ) -> Result<Json<PreviewResponse>, Problem> {
     body::demand_json(request.headers())?;
     let body = body::read(request, at.state.config.limits.body_mib << 20).await?;
-    let PreviewRequest { files: drafted } = body::object(&body)?;
+    let PreviewRequest { files: drafted } = body::from_slice(&body)?;
     let reader = at.reader()?;
     let mut files = reader.rules().files.clone();
     for (path, text) in &drafted {

@@ -81,7 +81,7 @@ pub(crate) async fn preflight(cors: Cors) -> Response {
 async fn answer(page: Result<Page, Problem>, request: Request) -> Result<Response, Problem> {
     let Page { state, rules } = page?;
     body::demand_json(request.headers())?;
-    let EvaluateRequest { id, id_hash } = body::object(&body::read(request, BODY_LIMIT).await?)?;
+    let EvaluateRequest { id, id_hash } = body::from_slice(&body::read(request, BODY_LIMIT).await?)?;
     if !state.accounts.vouches(&rules.system, &id, &id_hash) {
         return Err(Problem::new(
             Kind::Forbidden,

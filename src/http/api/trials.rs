@@ -92,7 +92,7 @@ pub(crate) async fn judge(at: At<needs::IntegrationsWrite>, request: Request) ->
 }
 
 fn trial(body: &[u8], rules: &RuleSet, id: &IntegrationId, limits: &Limits) -> Result<TrialResponse, Problem> {
-    let TrialRequest { data, .. } = body::object(body)?;
+    let TrialRequest { data, .. } = body::from_slice(body)?;
     let integration =
         rules.integrations.get(id).ok_or_else(|| Problem::not_found(format!("there is no integration `{id}`")))?;
     let mut errors = match verdict(data.get(), rules, id, limits) {
@@ -101,7 +101,7 @@ fn trial(body: &[u8], rules: &RuleSet, id: &IntegrationId, limits: &Limits) -> R
         Err(error) => return Err(error.into()),
     };
     errors.extend(deaf(integration));
-    let records: Vec<&RawValue> = body::from_slice(data.get().as_bytes())?;
+    let records: Vec<&RawValue> = body::part(data.get().as_bytes())?;
     let mut room = IGNORED_BYTES;
     let records = records.iter().enumerate().filter_map(|(index, raw)| {
         let record = verdict(&format!("[{}]", raw.get()), rules, id, limits).ok()?.pop()?;
