@@ -139,9 +139,18 @@ fn used_wrong(error: &clap::Error) -> ExitCode {
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
+/// The command can't be followed as it was given, though clap took it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsedWrong(String);
+
 fn failed(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
+    }
+    if error.is::<UsedWrong>() {
+        let _ = writeln!(io::stderr(), "error: {error}");
+        return ExitCode::from(2);
     }
     // Mistakes in files begin with their own place, for editors to jump to.
     let in_files = error.is::<ConfigErrors>() || error.is::<BrokenRules>();

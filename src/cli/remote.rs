@@ -1,4 +1,4 @@
-//! The server that a command reads from: requests below its address, lists page by page, and refusals in words.
+//! The server that a command speaks to: requests below its address, lists page by page, and refusals in words.
 //!
 //! Knows nothing of what is asked. Invariants: a redirect is never followed, as it would carry the token to whoever it
 //! names; what a terminal would obey is not shown on it.
@@ -55,20 +55,45 @@ impl Remote {
         json(self.request(Method::POST, path).timeout(PATIENCE).json(body))
     }
 
+    /// What a path answers as text.
+    pub(super) fn text(&self, path: &str) -> anyhow::Result<String> {
+        text(self.request(Method::GET, path).timeout(PATIENCE))
+    }
+
+    /// What a call answers, with a body or without; null where there is nothing in the answer.
+    pub(super) fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let request = self.request(method, path).timeout(PATIENCE);
+        let text = text(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })?;
+        if text.is_empty() { Ok(Value::Null) } else { parsed(&text) }
+    }
+
     /// All items of a list, page by page.
     pub(super) fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
         let (mut items, mut cursor) = (Vec::new(), String::new());
+        let with = if path.contains('?') { '&' } else { '?' };
         loop {
-            let mut page = self.get(&format!("{path}?limit=1000&cursor={cursor}"))?;
+            let mut page = self.get(&format!("{path}{with}limit=1000&cursor={}", encoded(&cursor)))?;
             if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
                 items.extend(more);
             }
-            match page.get("next_cursor").and_then(Value::as_str) {
-                Some(next) => next.clone_into(&mut cursor),
+            match next_cursor(&page) {
+                Some(next) => cursor = next,
                 None => return Ok(items),
             }
         }
     }
+}
+
+/// The cursor of the page behind this one, in either form of list.
+fn next_cursor(page: &Value) -> Option<String> {
+    if let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) {
+        return Some(cursor.to_owned());
+    }
+    let next: Url = page.get("_next")?.get("href")?.as_str()?.parse().ok()?;
+    next.query_pairs().find(|(name, _)| name == "cursor").map(|(_, cursor)| cursor.into_owned())
 }
 
 /// Sends a request; a refusal is an error in the server's words.
@@ -87,10 +112,15 @@ pub(super) fn send(request: RequestBuilder) -> anyhow::Result<Response> {
 }
 
 fn json(request: RequestBuilder) -> anyhow::Result<Value> {
-    let response = send(request)?;
-    let url = response.url().clone();
-    let text = response.text().map_err(reqwest::Error::without_url).context("the answer broke off")?;
-    serde_json::from_str(&text).with_context(|| format!("{url} gave no JSON: is this a Rollcall server?"))
+    parsed(&text(request)?)
+}
+
+fn text(request: RequestBuilder) -> anyhow::Result<String> {
+    send(request)?.text().map_err(reqwest::Error::without_url).context("the answer broke off")
+}
+
+fn parsed(text: &str) -> anyhow::Result<Value> {
+    serde_json::from_str(text).context("the answer is no JSON: is this a Rollcall server?")
 }
 
 /// A refusal in words: what a problem document says, each of its bad places on a line of its own.
@@ -126,6 +156,16 @@ mod tests {
         let told = refusal(StatusCode::UNPROCESSABLE_ENTITY, problem);
         assert_eq!(told, "Refused: the filter has mistakes\n  where/value: must be a number\n  more");
         assert!(refusal(StatusCode::BAD_GATEWAY, "<html>").contains("is this a Rollcall server?"));
+    }
+
+    #[test]
+    fn both_forms_of_list_go_on() {
+        let next = |page: Value| next_cursor(&page);
+        assert_eq!(next(serde_json::json!({ "next_cursor": "a" })).as_deref(), Some("a"));
+        let users = serde_json::json!({ "_next": { "href": "http://h/admin/v1/users?q=x&cursor=b%3D" } });
+        assert_eq!(next(users).as_deref(), Some("b="));
+        assert_eq!(next(serde_json::json!({ "next_cursor": null })), None);
+        assert_eq!(next(serde_json::json!({ "items": [] })), None);
     }
 
     #[test]

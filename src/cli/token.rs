@@ -11,6 +11,8 @@ use reqwest::blocking::{Client, Response};
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
 
+use super::UsedWrong;
+
 /// Where a client asks for a token, below the server's address.
 const ENDPOINT: &str = "accounts/connect/token";
 /// Longer than any server that is well takes.
@@ -50,15 +52,16 @@ impl Access {
 
     /// The token endpoint's answer, or what it would be for the token in `ROLLCALL_TOKEN`.
     fn answer(&self, scope: Option<&str>) -> anyhow::Result<Value> {
+        let wrong = |text: &str| Err(UsedWrong(text.to_owned()).into());
         let given = |text: &Option<String>| text.clone().filter(|t| !t.is_empty());
         match (given(&self.client_id), given(&self.client_secret)) {
             (Some(id), Some(secret)) => ask(&self.url, &id, &secret, scope),
             (None, None) => match given(&std::env::var("ROLLCALL_TOKEN").ok()) {
                 Some(token) => Ok(json!({"access_token": token, "token_type": "Bearer"})),
-                None => bail!("who asks? Set ROLLCALL_CLIENT_ID and ROLLCALL_CLIENT_SECRET, or ROLLCALL_TOKEN"),
+                None => wrong("who asks? Set ROLLCALL_CLIENT_ID and ROLLCALL_CLIENT_SECRET, or ROLLCALL_TOKEN"),
             },
-            (Some(_), None) => bail!("the client's secret is missing: set ROLLCALL_CLIENT_SECRET"),
-            (None, Some(_)) => bail!("the client's id is missing: set ROLLCALL_CLIENT_ID or --client-id"),
+            (Some(_), None) => wrong("the client's secret is missing: set ROLLCALL_CLIENT_SECRET"),
+            (None, Some(_)) => wrong("the client's id is missing: set ROLLCALL_CLIENT_ID or --client-id"),
         }
     }
 

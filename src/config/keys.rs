@@ -2,6 +2,8 @@
 //!
 //! Owns the names and what to say of a name that is none of them. `read.rs` gives them their meaning.
 
+use crate::model::spelling;
+
 /// Every key, as `<section>.<key>`.
 pub(super) const KEYS: &[&str] = &[
     "server.listen",
@@ -61,7 +63,7 @@ pub(super) fn known_section(path: &str) -> Option<&'static str> {
 /// What to do about a name that `section` (empty: the top) does not have.
 pub(super) fn hint(section: &str, name: &str) -> String {
     let here = names_in(section);
-    if let Some(near) = nearest(name, here.iter().copied()) {
+    if let Some(near) = spelling::nearest(name, here.iter().copied()) {
         return format!("did you mean `{near}`?");
     }
     if let Some(home) = KEYS.iter().find(|k| k.ends_with(&format!(".{name}"))).map(|k| section_of(k)) {
@@ -82,16 +84,6 @@ fn names_in(section: &str) -> Vec<&'static str> {
         }
     }
     names
-}
-
-/// The candidate that `word` is most likely a misspelling of, if any is near enough.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    let (distance, best) = candidates
-        .into_iter()
-        .map(|c| (strsim::damerau_levenshtein(&lower, &c.to_lowercase()), c))
-        .min_by_key(|(distance, _)| *distance)?;
-    (distance <= 1 + word.chars().count() / 5).then_some(best)
 }
 
 #[cfg(test)]

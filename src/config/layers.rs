@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Place, position};
 use super::keys;
+use crate::model::spelling;
 
 /// What every variable of ours begins with.
 const PREFIX: &str = "ROLLCALL_";
@@ -198,7 +199,7 @@ fn variable_hint(rest: &str) -> Option<String> {
         return Some("roles are set in the file alone, as [[roles]]".to_owned());
     }
     let names: Vec<String> = keys::KEYS.iter().map(|k| variable_of(k)).collect();
-    let near = keys::nearest(rest, names.iter().map(String::as_str))?;
+    let near = spelling::nearest(rest, names.iter().map(String::as_str))?;
     Some(format!("did you mean `{PREFIX}{near}`?"))
 }
 

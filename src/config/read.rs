@@ -6,14 +6,14 @@
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use super::Flags;
 use super::check::{self, Judged, Wrong, wrong};
 use super::error::{ConfigError, Place};
 use super::layers::{Given, GivenRole, Layers, Written, list_of_variable};
 use super::types::{
     Audit, Auth, Backup, Config, Limits, Mail, MailTransport, Role, Rules, Server, Sso, Storage, local_url,
 };
-use super::{Flags, keys};
-use crate::model::{BuiltInRole, Permission};
+use crate::model::{BuiltInRole, Permission, spelling};
 
 /// Up to a terabyte: more is a slip of the keyboard.
 const CACHE_MIB: RangeInclusive<u64> = 1..=1_048_576;
@@ -366,7 +366,7 @@ fn one_of(text: &str, choices: &[&'static str]) -> Judged<&'static str> {
 fn permission(text: &str) -> Judged<Permission> {
     text.parse().or_else(|_| {
         let all = || Permission::ALL.iter().map(|p| p.as_str());
-        let hint = match keys::nearest(text, all()) {
+        let hint = match spelling::nearest(text, all()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("use one of: {}", all().collect::<Vec<_>>().join(", ")),
         };

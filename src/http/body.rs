@@ -193,11 +193,44 @@ pub(crate) fn json(body: Vec<u8>) -> Response {
 
 /// Parses a JSON body.
 pub(crate) fn from_slice<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        let detail = error.to_string();
-        Problem::new(Kind::Malformed, format!("the body is not the JSON that this call takes: {detail}"))
-            .with_errors([ProblemPlace { pointer: String::new(), code: "shape".to_owned(), detail }])
-    })
+    // Every body is an object; a list would be taken for an object's members in their order.
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first.is_some_and(|first| matches!(first, b'[' | b'"')) {
+        return Err(misshapen("expected an object, such as {}".to_owned()));
+    }
+    part(body)
+}
+
+/// Parses a part of a JSON body, of whatever form.
+pub(crate) fn part<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(json).map_err(|error| misshapen(in_words(&error.to_string())))
+}
+
+fn misshapen(detail: String) -> Problem {
+    Problem::new(Kind::Malformed, format!("the body is not the JSON that this call takes: {detail}"))
+        .with_errors([ProblemPlace { pointer: String::new(), code: "shape".to_owned(), detail }])
+}
+
+/// A parser's message without the names that types have in this program.
+fn in_words(message: &str) -> String {
+    let mut words = String::new();
+    let mut rest = message.split(' ').peekable();
+    while let Some(word) = rest.next() {
+        let word = match word {
+            // Its name follows.
+            "struct" if words.ends_with("expected ") => {
+                rest.next();
+                "an object"
+            }
+            "usize" | "u64" | "u32" if words.ends_with("expected ") => "a whole number",
+            word => word,
+        };
+        words.push_str(word);
+        if rest.peek().is_some() {
+            words.push(' ');
+        }
+    }
+    words
 }
 
 #[cfg(test)]
@@ -276,8 +309,30 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_json_is_said() {
-        let refused = from_slice::<Vec<u8>>(b"[1,").unwrap_err();
+        let refused = part::<Vec<u8>>(b"[1,").unwrap_err();
         assert_eq!(refused.status(), 400);
         assert!(refused.errors()[0].detail.contains("line 1 column 3"), "{:?}", refused.errors());
+    }
+
+    #[test]
+    fn a_list_is_no_object_and_no_type_of_ours_is_named() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Inner {
+            _a: usize,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        struct Outer {
+            _inner: Inner,
+        }
+        for list in [&b"[[1]]"[..], b" [[1]]", b"[]", b"\"x\""] {
+            let refused = from_slice::<Outer>(list).unwrap_err();
+            assert_eq!((refused.status().as_u16(), refused.errors().len()), (400, 1));
+            assert!(refused.errors()[0].detail.starts_with("expected an object"), "{refused:?}");
+        }
+        assert!(from_slice::<Outer>(br#" {"_inner": {"_a": 1}}"#).is_ok());
+        let detail = |body: &[u8]| from_slice::<Outer>(body).unwrap_err().errors()[0].detail.clone();
+        assert!(detail(br#"{"_inner": 5}"#).contains("expected an object at line"), "{}", detail(br#"{"_inner": 5}"#));
+        let number = detail(br#"{"_inner": {"_a": "1"}}"#);
+        assert!(number.contains("expected a whole number at line 1"), "{number}");
     }
 }

@@ -21,6 +21,7 @@ const MAX_LIMIT: usize = 1000;
 
 /// Which part of a list is wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageQuery {
     /// How many items at most, 1 to 1000; 50 if left out.

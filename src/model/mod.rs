@@ -8,6 +8,7 @@ pub mod csv;
 mod date;
 mod id;
 mod permission;
+pub mod spelling;
 mod time;
 mod value;
 

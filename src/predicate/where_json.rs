@@ -19,7 +19,7 @@ use serde_json::{Map, Value as Json};
 
 use super::operator::{Operator, operators_of};
 use super::{AttributeTest, Condition};
-use crate::model::{AttributeId, AttributeType, SegmentId};
+use crate::model::{AttributeId, AttributeType, SegmentId, spelling};
 
 /// Deepest nesting: how many `all`, `any` and `not` may stand around a condition. More is not asked by people, and
 /// who judges may recurse.
@@ -87,15 +87,7 @@ fn below(pointer: &str, key: &str) -> String {
 
 /// "; did you mean …?", when one of the candidates is near enough to the word; else nothing.
 fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    let word = word.to_lowercase();
-    // Up to a third of the word may be wrong: more, and the guess is more often silly than right.
-    let allowed = (word.chars().count() / 3).max(1);
-    let distance = |candidate: &str| strsim::damerau_levenshtein(&word, &candidate.to_lowercase());
-    let best = candidates.into_iter().map(|candidate| (distance(candidate), candidate)).min();
-    match best {
-        Some((distance, best)) if distance <= allowed => format!("; did you mean `{best}`?"),
-        _ => String::new(),
-    }
+    spelling::nearest(word, candidates).map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
 /// A value as it is shown in a message: short.

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::FileError;
+use crate::model::spelling;
 
 /// A file being read, and the mistakes found in it.
 pub(super) struct Document<'t> {
@@ -209,11 +210,7 @@ fn wrong_type(document: &mut Document<'_>, key: &str, found: &Spanned<DeValue<'_
 
 /// "did you mean …?", when one of the words is near enough.
 pub(super) fn did_you_mean<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let lower = word.to_lowercase();
-    let near = |candidate: &&str| strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
-    let best = words.into_iter().min_by_key(near)?;
-    // Up to a third of the word may be wrong: more, and the guess is more often silly than right.
-    (near(&best) <= (word.chars().count() / 3).max(1)).then(|| format!("did you mean `{best}`?"))
+    spelling::nearest(word, words).map(|near| format!("did you mean `{near}`?"))
 }
 
 /// The line and column of a byte offset, both from 1, columns in characters.

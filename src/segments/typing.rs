@@ -248,29 +248,9 @@ fn mending(literal: &Known, other: &Known) -> Option<String> {
     }
 }
 
-/// The candidate that is most like the word, if one is like enough.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    let allowed = (lower.chars().count() / 3).max(1);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_nearest_name_is_near() {
-        assert_eq!(nearest("Seatz", ["Seats", "Signup"]), Some("Seats"));
-        assert_eq!(nearest("seats", ["Seats", "Signup"]), Some("Seats"));
-        assert_eq!(nearest("x", ["Seats", "Signup"]), None);
-        assert_eq!(nearest("strats_with", ["starts_with", "ends_with"]), Some("starts_with"));
-    }
 
     #[test]
     fn kinds_read_as_words() {

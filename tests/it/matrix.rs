@@ -462,6 +462,7 @@ fn who_is_outside_of_the_unit_group_is_as_one_that_there_is_not() {
     let server = houses();
     let token = server.system("own").token("crm");
     let some = logged_in(&server, "everything-some");
+    let times = regex::Regex::new(r"\d{4}-\d\d-\d\dT[0-9:.]+Z").unwrap();
     for operation in operations(&server.anonymous().get("/openapi.json").is(200)) {
         let id = operation.id.as_str();
         let Needs(_, needed) = entries[id] else { continue };
@@ -474,7 +475,6 @@ fn who_is_outside_of_the_unit_group_is_as_one_that_there_is_not() {
             let body = json!({ "token": token, "data": [{ "Email": end_user, "Status": "x" }] });
             let request = some.request(operation.method.clone(), &fill_in(&operation, end_user));
             let reply = if operation.method == Method::POST { request.json(&body) } else { request }.ask();
-            let times = regex::Regex::new(r"\d{4}-\d\d-\d\dT[0-9:.]+Z").unwrap();
             let text = times.replace_all(&reply.body, "TIME").replace(end_user, "SOMEBODY");
             (reply.status, text)
         };

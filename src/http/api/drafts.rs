@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::auth::{At, needs};
@@ -17,9 +18,10 @@ use super::super::turns::aside;
 use super::asking::{SCRIPT_TIME, refused};
 use super::memberships::Mode;
 use super::rules::FileErrorItem;
+use crate::accounts::Act;
 use crate::engine::{Reader, SegmentChange};
-use crate::model::{Permission, SegmentId};
-use crate::ruleset::{FileChange, FileError, Files, RulePath, RuleSet, RuleWriteError, Stage};
+use crate::model::{Permission, SegmentId, SystemId};
+use crate::ruleset::{Changed, FileChange, FileError, Files, RulePath, RuleSet, RuleWriteError, Stage};
 use crate::segments::Segment;
 
 /// A draft of some files.
@@ -289,8 +291,21 @@ pub(crate) async fn promote(
         written => Ok(written?),
     });
     let written = written.await?;
+    if !written.files.is_empty() {
+        let act = promoted(&at.rules.system, &target, &written);
+        at.state.accounts.note(&at.actor, act).await;
+    }
     let files = file_items(written.files);
     Ok(Json(PromoteResponse { dry_run, revision: Some(written.revision), errors: Vec::new(), files, segments }))
+}
+
+/// What the audit says of rules that were given to a system.
+fn promoted(from: &SystemId, target: &RuleSet, written: &Changed) -> Act {
+    let files: BTreeMap<&str, FileChange> =
+        written.files.iter().map(|(path, change)| (path.as_str(), *change)).collect();
+    Act::new("rule.promote", format!("systems/{}", target.system))
+        .before(json!({ "revision": target.revision }))
+        .after(json!({ "from": from.as_str(), "revision": written.revision, "files": files }))
 }
 
 /// What is needed in the system that gets rules.

@@ -5,7 +5,8 @@
 //! none is held.
 //!
 //! **Header.** Where the columns are those of one integration (it is named, or is the only one), they are called as that
-//! integration calls them, and only end users of whom it knows something are in the file: so the file imports again.
+//! integration calls them, and only end users of whom it knows more than empty texts are in the file: so the file imports
+//! again.
 //! Otherwise they are called `id` and by their attributes' ids.
 //! **Cells.** Texts are guarded against spreadsheets, which importing undoes (see `model::csv`); `raw` leaves them be.
 
@@ -26,8 +27,8 @@ use super::asking::{Asked, SCRIPT_TIME, refused};
 use super::selection::Selection;
 use crate::engine::{EndUser, Found, Reader};
 use crate::model::csv::{guarded, push_cell};
-use crate::model::{EndUserId, IntegrationId, Value, number_text};
-use crate::predicate::Condition;
+use crate::model::{AttributeId, AttributeType, EndUserId, IntegrationId, Value, number_text};
+use crate::predicate::{AttributeTest, Condition, Test, TextMatch, TextTest};
 use crate::ruleset::{Integration, RuleSet};
 
 /// End users of one piece.
@@ -172,9 +173,11 @@ pub(crate) async fn exported(
     let export = aside(move || {
         let _turn = script_turn;
         let mut question = asked.question(&reader);
-        if integration.is_some() {
-            let known = selection.attributes().map(|attribute| reader.is_set(attribute)).collect();
-            question = reader.narrowed(question, &Condition::Any(known));
+        if let Some(integration) = &integration {
+            let twice = identifier_attribute(integration);
+            let others = selection.attributes().enumerate().filter(|(place, _)| Some(*place) != twice);
+            let written = others.map(|(_, attribute)| is_written(&reader, attribute)).collect();
+            question = reader.narrowed(question, &Condition::Any(written));
         }
         let found = reader.find(&question, SCRIPT_TIME)?;
         Ok(Export { reader, found, selection, integration, form, raw: request.raw, _turn: export_turn })
@@ -199,6 +202,23 @@ fn integration_of(request: &ExportRequest, rules: &RuleSet) -> Result<Option<Int
         Some(integration) => Ok(Some(integration.clone())),
         None => Err(refused(POINTER, "unknown_integration", format!("there is no enabled integration `{id}`"))),
     }
+}
+
+/// The place of the column, besides the first, that is the identifier's as well: an integration may store it.
+fn identifier_attribute(integration: &Integration) -> Option<usize> {
+    integration.properties.iter().position(|property| property.field == integration.user_identifier)
+}
+
+/// That an attribute has a value which is more than an empty cell: a row of nothing else would be none to an import.
+fn is_written(reader: &Reader, attribute: &AttributeId) -> Condition {
+    let is_set = reader.is_set(attribute);
+    let kind = AttributeType::String;
+    if reader.rules().attribute_type(attribute) != Some(kind) {
+        return is_set;
+    }
+    let test = Test::Text(TextTest { found: TextMatch::OneOf(vec![Arc::from("")]), lowered: false });
+    let is_empty = Condition::Attribute(AttributeTest { attribute: attribute.clone(), kind, test });
+    Condition::All(vec![is_set, Condition::Not(Box::new(is_empty))])
 }
 
 impl Export {
@@ -249,14 +269,8 @@ impl Export {
         (Bytes::from(text), page.next)
     }
 
-    /// The place of the column, besides the first, that is the identifier's as well: an integration may store it.
-    fn identifier_attribute(&self) -> Option<usize> {
-        let integration = self.integration.as_ref()?;
-        integration.properties.iter().position(|property| property.field == integration.user_identifier)
-    }
-
     fn push_header(&self, csv: &mut String) {
-        let twice = self.identifier_attribute();
+        let twice = self.integration.as_ref().and_then(identifier_attribute);
         match &self.integration {
             Some(integration) => {
                 self.push_text(csv, integration.user_identifier.as_str());
@@ -279,7 +293,7 @@ impl Export {
 
     fn push_row(&self, csv: &mut String, end_user: &EndUser<'_>) {
         let values: Vec<Option<Value>> = self.selection.values(end_user).collect();
-        let twice = self.identifier_attribute();
+        let twice = self.integration.as_ref().and_then(identifier_attribute);
         // As it was sent, where the identifier itself is kept in lower case.
         let as_sent = twice.and_then(|place| self.same_identifier(values.get(place)?.as_ref()?, end_user.id()));
         self.push_text(csv, as_sent.as_deref().unwrap_or(end_user.id()));

@@ -15,6 +15,7 @@ use super::super::auth::{At, Caller, needs};
 use super::super::body::{self, Pieces};
 use super::super::page::{ListPage, Page, PageQuery, cursor};
 use super::super::problem::{Kind, Problem};
+use crate::accounts::Act;
 use crate::http::AppState;
 use crate::intake::imports::{Columns, Import, ImportState, NewImport, OnError, RowError, UploadError};
 use crate::model::{Permission, Timestamp};
@@ -240,9 +241,18 @@ pub(crate) async fn upload(at: At<needs::EndUsersWrite>, request: Request) -> Re
     };
     demand_csv(request.headers())?;
     let import = receive(&at.state, new, Pieces::of(request)).await?;
+    if !import.dry_run {
+        at.state.accounts.note(&at.actor, taken(&import)).await;
+    }
     let location = HeaderValue::try_from(format!("/admin/v1/imports/{}", import.id));
     let location = location.map_err(|error| Problem::internal(&error.to_string()))?;
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(ImportItem::from(import))).into_response())
+}
+
+/// What the audit says of an import; what becomes of it is told by the import itself.
+fn taken(import: &Import) -> Act {
+    let object = format!("systems/{}/integrations/{}/imports/{}", import.system, import.integration, import.id);
+    Act::new("import.begin", object).after(serde_json::json!({ "file_name": import.file_name, "bytes": import.bytes }))
 }
 
 /// Carries a body to the disk. The file is kept only once its end has come: whatever ends this earlier ends the upload.

@@ -107,7 +107,7 @@ fn trial(body: &[u8], rules: &RuleSet, id: &IntegrationId, limits: &Limits) -> R
         Err(error) => return Err(error.into()),
     };
     errors.extend(deaf(integration));
-    let records: Vec<&RawValue> = body::from_slice(data.get().as_bytes())?;
+    let records: Vec<&RawValue> = body::part(data.get().as_bytes())?;
     let mut room = IGNORED_BYTES;
     let records = records.iter().enumerate().filter_map(|(index, raw)| {
         let record = verdict(&format!("[{}]", raw.get()), rules, id, limits).ok()?.pop()?;

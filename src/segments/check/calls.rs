@@ -7,10 +7,11 @@ use rhai::{Expr, FnCallExpr, FnPtr, Position};
 use super::Check;
 use super::survey::Function;
 use crate::model::SegmentId;
+use crate::model::spelling::nearest;
 use crate::segments::language::{FORBIDDEN, REMOVED, WITHOUT_CLOSURE, language};
 use crate::segments::messages::mending;
 use crate::segments::signatures::{changes_in_place, check_native, elsewhere, native_gives, own, wrong_count};
-use crate::segments::typing::{Kinds, Known, Literal, Wrong, compare, date_literal, nearest};
+use crate::segments::typing::{Kinds, Known, Literal, Wrong, compare, date_literal};
 use crate::segments::{limits, patterns};
 
 impl<'a> Check<'a> {

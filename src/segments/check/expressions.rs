@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use rhai::{ASTFlags, Dynamic, Expr, FnPtr, Position};
 
 use super::{Check, attribute_id};
+use crate::model::spelling::nearest;
 use crate::model::{AttributeName, IntegrationId};
 use crate::segments::language::language;
 use crate::segments::messages::mending;
 use crate::segments::signatures::{elsewhere, native_gives};
-use crate::segments::typing::{Kinds, Known, Literal, Wrong, nearest};
+use crate::segments::typing::{Kinds, Known, Literal, Wrong};
 
 impl<'a> Check<'a> {
     pub(super) fn condition(&mut self, expression: &'a Expr) {

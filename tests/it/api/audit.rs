@@ -51,6 +51,9 @@ fn every_change_is_put_down_with_who_and_what() {
     client.delete(&shop.public("end-users/nobody")).problem(404);
     client.delete(&shop.public("end-users/canary-person%40example.com")).is(204);
     client.post_empty("/admin/v1/maintenance/purge").is(200);
+    for dry_run in [true, false, false] {
+        client.post(&shop.admin(&format!("promote?dry_run={dry_run}")), &json!({ "to": "fresh" })).is(200);
+    }
     drop(shop);
 
     let entries = all_items(&client, &format!("{AUDIT}?limit=7"));
@@ -84,6 +87,7 @@ fn every_change_is_put_down_with_who_and_what() {
         ("end_user.unset", person),
         ("end_user.delete", person),
         ("maintenance.purge", "maintenance"),
+        ("rule.promote", "systems/fresh"),
     ];
     assert_eq!(told, expected, "every change once and in order; what changed nothing is none");
 
@@ -95,6 +99,13 @@ fn every_change_is_put_down_with_who_and_what() {
             "{entry}"
         );
     }
+    let promoted = find("rule.promote");
+    assert_eq!(
+        (&promoted["after"]["from"], &promoted["after"]["files"]["segments/big.rhai"]),
+        (&json!("shop"), &json!("added")),
+        "{promoted}"
+    );
+    assert_ne!(promoted["before"]["revision"], promoted["after"]["revision"]);
     let update = find("user.update");
     assert_eq!(
         (&update["before"]["email"], &update["after"]["email"]),

@@ -176,6 +176,21 @@ fn a_question_with_mistakes_is_refused_with_each_of_them() {
 }
 
 #[test]
+fn what_is_no_object_or_no_parameter_is_refused_in_words() {
+    let system = system();
+    // A list is no object, though its items stood for the members in their order.
+    for body in [json!([]), json!([null, "crm.Seats > 1", null, null, null, true]), json!("x"), json!(5)] {
+        let problem = query(&system, &body).problem(400);
+        assert!(problem.body.contains("object") && !problem.body.contains("struct"), "{}", problem.body);
+    }
+    query(&system, &json!({ "limit": "5" })).problem(400).says("a whole number");
+    for path in ["segments?limt=1", "segments/none/members?lmit=1", "filters?x", "segments?limit=1&limit=2"] {
+        system.client.get(&system.public(path)).problem(400);
+    }
+    system.client.get("/admin/v1/systems?foo=1").problem(400);
+}
+
+#[test]
 fn asking_needs_its_scopes() {
     let system = system();
     let path = system.public("end-users/query");

@@ -184,7 +184,8 @@ struct RolesRequest {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DataAccessRequest {
-    organization: Option<Vec<EntryRequest>>,
+    /// All entries that the user shall have.
+    organization: Vec<EntryRequest>,
     /// Must be empty.
     #[schema(value_type = Option<Vec<Object>>)]
     segments: Option<Vec<IgnoredAny>>,
@@ -214,7 +215,7 @@ fn sent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Stri
 impl DataAccessRequest {
     /// The entries, and how many there are by segment.
     pub(crate) fn into_draft(self) -> (Vec<DataAccessDraft>, usize) {
-        let entries = self.organization.unwrap_or_default().into_iter().map(|entry| {
+        let entries = self.organization.into_iter().map(|entry| {
             let EntryRequest { role, data_view, unit_group, _display_name } = entry;
             DataAccessDraft { role, data_view, unit_group }
         });

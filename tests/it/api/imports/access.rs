@@ -38,6 +38,10 @@ fn importing_and_reading_imports_need_the_permission_in_that_system() {
     let done = import(&system, "?file_name=M%C3%A4rz.csv", rows(2));
     came_to(&done, "done", [2, 2, 0]);
     assert_eq!((&done["file_name"], &done["system"]), (&json!("März.csv"), &json!(system.id)));
+    let object = format!("systems/{}/integrations/upload/imports/{}", system.id, done["id"].as_str().unwrap());
+    let audit = system.client.get(&format!("/admin/v1/audit?object={object}")).is(200)["items"].clone();
+    assert_eq!((&audit[0]["action"], &audit[0]["after"]["file_name"]), (&json!("import.begin"), &json!("März.csv")));
+    assert_eq!(audit.as_array().map(Vec::len), Some(1), "{audit}");
     assert_eq!((&done["integration"], &done["client"]), (&json!("upload"), &json!("tests")));
     let show = format!("/admin/v1/imports/{}", done["id"].as_str().unwrap());
     let list = system.admin("integrations/upload/imports");

@@ -91,3 +91,21 @@ fn cells_that_nobody_guarded_are_taken_as_they_are() {
     came_to(&done, "failed", [0, 0, 0]);
     came_to(&import(&system, "?on_error=skip", "+id,-n\na,'-5\n"), "done", [1, 0, 1]);
 }
+
+#[test]
+fn who_would_be_an_empty_row_is_left_out() {
+    let fields = [property("Email", "", "string"), property("Note", "", "string"), property("Seats", "", "number")];
+    let integration = |kind: &str| format!("kind = \"{kind}\"\nuser_identifier = \"Email\"\n{}", fields.concat());
+    let from = shared().add_system(&[("integrations/upload.toml", integration("api"))]);
+    let to = shared().add_system(&[("integrations/upload.toml", integration("csv"))]);
+    let records = json!([
+        { "Email": "ann", "Note": "" },
+        { "Email": "bob", "Note": "", "Seats": 1 },
+        { "Email": "carl", "Undeclared": 1 },
+        { "Email": "dora", "Note": "x" },
+    ]);
+    from.update("upload", &records).counts();
+    let csv = export(&from, "text/csv", &json!({ "integration": "upload" }));
+    assert_eq!(csv, "Email,Note,Seats\r\nbob,,1\r\ndora,x,\r\n");
+    came_to(&import(&to, "", csv), "done", [2, 2, 0]);
+}

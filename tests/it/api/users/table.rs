@@ -207,7 +207,11 @@ fn data_access_is_replaced_whole() {
     assert_eq!(client.get(&path(&name)).is(200)["systems"], json!(["*"]), "a refused change changes nothing");
     let segments = json!({ "organization": [], "segments": [{ "field": "x", "role": "Viewer" }] });
     client.put(&format!("{}/data-access", path(&name)), &segments).problem(422).points_at(vec!["/segments"]);
-    client.put(&format!("{}/data-access", path("nobody")), &json!({})).problem(404);
+    client.put(&format!("{}/data-access", path("nobody")), &json!({ "organization": [] })).problem(404);
+    for nothing in [json!({}), json!([]), json!([[]]), json!({ "segments": [] })] {
+        client.put(&format!("{}/data-access", path(&name)), &nothing).problem(400);
+    }
+    assert_eq!(client.get(&path(&name)).is(200)["systems"], json!(["*"]), "what says nothing takes nothing away");
     assert_eq!(access(json!([])).is(200)["systems"], json!([]));
 }
 
