@@ -36,7 +36,9 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("utoipa", &["http"]),
     ("argon2", &["accounts"]),
     ("lettre", &["accounts"]),
-    ("ring", &["accounts"]),
+    ("ring", &["accounts", "http"]),
+    ("rustls", &["http"]),
+    ("zstd", &["store"]),
     ("StatusCode", &["http", "cli"]),
 ];
 

@@ -2,7 +2,10 @@
 
 mod backup;
 mod damage;
+mod disk;
+mod formats;
 mod history;
 mod kill;
+mod power;
 mod refusal;
 mod stop;
