@@ -38,6 +38,7 @@ mod tls;
 mod turns;
 mod visitor;
 
+pub(crate) use api::tokens::read_nonsense as read_token_request;
 pub use router::router;
 pub use server::serve;
 pub use state::{AppState, Services};

@@ -9,6 +9,7 @@ const FLOORS: &[&str] = &[
     "lib",
     "cli",
     "app",
+    "fuzzing",
     "http",
     "intake",
     "backup",

@@ -93,6 +93,8 @@ pub(super) enum What {
     Tokens,
     /// Page loads beside a rule that runs as a slow script.
     Script,
+    /// R9: updates and page loads by turns for a long while (`--seconds 10 --runs 180`: half an hour).
+    Soak,
     /// Print the data set as CSV.
     Data,
     /// Write the rules of the system `bench` into the folder DIR.
@@ -122,6 +124,9 @@ impl What {
             (Self::Large, Question::Large),
             (Self::Import, Question::Import),
         ];
+        if self == Self::Soak {
+            return vec![Question::Soak];
+        }
         let wanted = every.into_iter().filter(|(what, _)| [*what, Self::All].contains(&self));
         wanted.map(|(_, question)| question).collect()
     }

@@ -36,6 +36,8 @@ pub enum Question {
     Tokens,
     /// P2 beside a rule that runs as a script.
     Script,
+    /// R9.
+    Soak,
 }
 
 impl Question {
@@ -56,6 +58,7 @@ impl Question {
             Self::Segments => ("segments", "P8 updates, 500 segments"),
             Self::Tokens => ("tokens", "P9 tokens"),
             Self::Script => ("script", "page loads, a slow script"),
+            Self::Soak => ("soak", "R9 a long while"),
         }
     }
 
@@ -67,7 +70,10 @@ impl Question {
 
     /// Whether it starts and stops servers, or writes the files of rules.
     pub(super) fn needs_own_server(self) -> bool {
-        matches!(self, Self::Import | Self::Start | Self::Rule | Self::Large | Self::Segments | Self::Script)
+        matches!(
+            self,
+            Self::Import | Self::Start | Self::Rule | Self::Large | Self::Segments | Self::Script | Self::Soak
+        )
     }
 
     /// The question, for people.
@@ -129,11 +135,13 @@ pub enum Metric {
     ScriptRule,
     /// What that rule takes for one end user.
     ScriptTime,
+    /// The store's file.
+    StoreSize,
 }
 
 impl Metric {
     /// All.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Records,
         Self::Updates,
         Self::Answers,
@@ -158,6 +166,7 @@ impl Metric {
         Self::AllRules,
         Self::ScriptRule,
         Self::ScriptTime,
+        Self::StoreSize,
     ];
     /// The median latencies of the filters `a` to `e`.
     pub const FILTERS: [Self; 5] = [Self::A, Self::B, Self::C, Self::D, Self::E];
@@ -190,6 +199,7 @@ impl Metric {
             Self::AllRules => ("all_rules", "all rules live", "ms"),
             Self::ScriptRule => ("script_rule", "the script live", "s"),
             Self::ScriptTime => ("script_time", "the script, an end user", "µs"),
+            Self::StoreSize => ("store_size", "the store on disk", "MiB"),
         }
     }
 

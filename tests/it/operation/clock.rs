@@ -34,7 +34,7 @@ fn a_clock_that_is_set_forth_and_back_leaves_everything_right() {
     let later = server.admin_visitor();
     let fresh = server.fresh_client();
     crate::support::eventually("the day has turned", || {
-        let segments = fresh.get(&system.public("/end-users/a/segments")).is(200)["segments"].clone();
+        let segments = fresh.get(&system.public("end-users/a/segments")).is(200)["segments"].clone();
         if segments == json!([]) { Ok(()) } else { Err(segments.to_string()) }
     });
     let token =
@@ -47,7 +47,7 @@ fn a_clock_that_is_set_forth_and_back_leaves_everything_right() {
     later.get("/accounts/me").problem(401);
     let back = server.fresh_client();
     crate::support::eventually("the day has turned back", || {
-        let segments = back.get(&system.public("/end-users/a/segments")).is(200)["segments"].clone();
+        let segments = back.get(&system.public("end-users/a/segments")).is(200)["segments"].clone();
         if segments == json!(["recent"]) { Ok(()) } else { Err(segments.to_string()) }
     });
     server.visitor().log_in(FIRST_EMAIL, FIRST_PASSWORD).is(204);

@@ -32,7 +32,7 @@ fn idle_and_slow_connections_keep_nobody_waiting() {
     let server = Server::with(&files).start();
     let system = server.system("s");
     system.update("crm", &json!([{ "Email": "a", "Seats": 60 }])).counts();
-    let path = system.public("/end-users/a/segments");
+    let path = system.public("end-users/a/segments");
     let before = p99(&server, &path);
     let bearer = system.client.bearer().to_owned();
     let count = if nightly() { 9_000 } else { 600 };

@@ -1,6 +1,7 @@
 //! What survives: `kill -9`, SIGTERM, a damaged store, the wrong folder or key.
 
 mod backup;
+mod beside;
 mod damage;
 mod disk;
 mod formats;

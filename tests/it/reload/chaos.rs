@@ -33,7 +33,7 @@ fn under_edits_of_every_kind_nobody_sees_a_mix_and_the_last_good_stays() {
     let system = server.system("s");
     system.update("crm", &json!([{ "Email": "a", "Seats": 60 }])).counts();
     let (done, loads) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let path = system.public("/end-users/a/segments");
+    let path = system.public("end-users/a/segments");
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {

@@ -1,7 +1,7 @@
 //! The questions, asked of one server: load, check, then measure in rounds.
 //!
 //! - `loading`: before all else
-//! - `reads`, `writes`, `start`, `rules`, `script`, `large`, `import`: the questions
+//! - `reads`, `writes`, `start`, `rules`, `script`, `large`, `import`, `soak`: the questions
 //!
 //! Owns the order of things. Invariant: no figure without right answers: the answers are compared with [`Truth`] before
 //! the first round, after every round that writes, and after every start.
@@ -12,6 +12,7 @@ mod loading;
 mod reads;
 mod rules;
 mod script;
+mod soak;
 mod start;
 mod writes;
 
@@ -126,6 +127,7 @@ impl Bench {
             Question::Script => self.script().await,
             Question::Large => self.large().await,
             Question::Tokens => self.tokens().await,
+            Question::Soak => self.soak().await,
             // The load is done already; the others are not asked of a loaded server.
             Question::Load | Question::Import | Question::Count => Ok(()),
         }
