@@ -14,11 +14,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::accounts::{self, Accounts, FirstRun, KeyRotated, Postman, Recovered, Secret};
+use crate::accounts::{self, Accounts, AccountsError, FirstRun, KeyRotated, KeySource, Postman, Recovered, Secret};
 use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::{Engine, EngineOptions, RecordWrite};
+use crate::engine::{Contents, Engine, EngineOptions, RecordWrite, inspect};
 use crate::filters::Filters;
 use crate::http::{AppState, Services, Tls};
 use crate::intake::calls::CallLog;
@@ -26,7 +26,7 @@ use crate::intake::imports::{Imports, ImportsOptions};
 use crate::model::SystemId;
 use crate::ruleset::{Files, Following, LastGood, LiveRules, NothingToServe, RuleSet, RulesOptions, RulesService};
 use crate::segments::Segment;
-use crate::store::{self, Options, Store, Table};
+use crate::store::{self, Options, Store, StoreError, Table};
 use crate::telemetry;
 
 /// How often what has been kept long enough is dropped: audit entries, decided requests.
@@ -100,6 +100,39 @@ pub fn rotate_key(config: Config, lost: bool) -> anyhow::Result<KeyRotated> {
     let rotated = accounts::rotate_key(&engine, &config.storage.path, &env, lost, clock.now());
     engine.stop();
     Ok(rotated?)
+}
+
+/// How a data folder's store is.
+pub enum Examined {
+    /// There is none.
+    None,
+    /// A server runs on it.
+    InUse,
+    /// It can't be used, and why.
+    Broken(String),
+    /// It is whole: what is in it, and whether the secret key is its own.
+    Sound(Contents, Result<Option<KeySource>, AccountsError>),
+}
+
+/// Looks at the store without changing anything but sled's own leavings.
+#[must_use]
+pub fn examine(config: &Config) -> Examined {
+    let path = &config.storage.path;
+    if !store::has_store(path) {
+        return Examined::None;
+    }
+    let opened = match Store::open(path, &Options { cache_mib: config.storage.cache_mib }) {
+        Err(StoreError::Locked { .. }) => return Examined::InUse,
+        Err(error) => return Examined::Broken(error.to_string()),
+        Ok(opened) => opened,
+    };
+    match inspect(&opened) {
+        Err(error) => Examined::Broken(error.to_string()),
+        Ok(held) => {
+            let key = accounts::check_key(&opened, path, &|name| std::env::var(name).ok());
+            Examined::Sound(held, key)
+        }
+    }
 }
 
 /// What is opened before anything is served.

@@ -18,6 +18,8 @@ pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod filters;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod intake;
 pub mod memory;

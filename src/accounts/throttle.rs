@@ -126,6 +126,8 @@ impl Attempt {
 /// clock that was set back leaves.
 fn blocked<K: Hash + Eq>(table: &mut HashMap<K, Failures>, key: &K, limit: usize, now: Timestamp) -> Option<Timestamp> {
     let failures = table.get_mut(key)?;
+    // A clock that was set back must not open the door, nor keep it shut for as long as it was set back.
+    failures.iter_mut().for_each(|at| *at = (*at).min(now));
     failures.retain(|at| is_recent(*at, now));
     let oldest_that_counts = failures.len().checked_sub(limit)?;
     failures.get(oldest_that_counts).map(|at| Timestamp::from_millis(at.as_millis().saturating_add(WINDOW_MS)))

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+pub use crate::store::{BackupSummary, read_backup};
 pub use restore::{RestoreError, Restored, compact, restore};
 
 use crate::accounts::{KEY_FILE, KEY_VARIABLE};
@@ -54,9 +55,12 @@ pub enum BackupError {
     /// The disk would fall below its floor.
     #[error("free disk is below `storage.min_free_mib`: make room first")]
     DiskFull,
+    /// The store takes part in nothing any more.
+    #[error("the store has failed: restart the server first")]
+    StoreFailed,
     /// The store can't be read, or the file can't be written.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// The file system answered with an error.
     #[error("{what}: {cause}")]
     Io {
@@ -65,6 +69,16 @@ pub enum BackupError {
         /// The file system's answer.
         cause: io::Error,
     },
+}
+
+impl From<StoreError> for BackupError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::DiskFull { .. } => Self::DiskFull,
+            StoreError::Failed(_) => Self::StoreFailed,
+            other => Self::Store(other),
+        }
+    }
 }
 
 /// A backup that was made.

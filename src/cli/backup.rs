@@ -13,7 +13,7 @@ use serde_json::json;
 use super::remote::{Remote, send};
 use super::token::Access;
 use crate::accounts::KEY_FILE;
-use crate::store::{BackupSummary, read_backup};
+use crate::backup::{BackupSummary, read_backup};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -14,15 +14,14 @@ use std::time::Duration;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use crate::accounts::{self, KEY_FILE, KEY_VARIABLE};
+use crate::accounts::{KEY_FILE, KEY_VARIABLE};
+use crate::app::{Examined, examine};
 use crate::backup;
 use crate::clock::Clock;
 use crate::config::{Config, Flags, MailTransport};
-use crate::engine::inspect;
 use crate::http::check_tls;
 use crate::model::Timestamp;
 use crate::ruleset::{self, RulesOptions};
-use crate::store::{Options, Store, StoreError, has_store};
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -175,21 +174,13 @@ fn disk(config: &Config) -> Vec<Finding> {
 
 fn store(config: &Config) -> Vec<Finding> {
     const WHAT: &str = "store";
-    let path = &config.storage.path;
-    if !has_store(path) {
-        return vec![fine(WHAT, "there is none yet: the first start makes it")];
-    }
-    let opened = match Store::open(path, &Options { cache_mib: config.storage.cache_mib }) {
-        Err(StoreError::Locked { .. }) => return vec![fine(WHAT, "a server runs on it"), server(config)],
-        Err(error) => return vec![wrong(WHAT, error.to_string(), "see above")],
-        Ok(opened) => opened,
+    let (held, key) = match examine(config) {
+        Examined::None => return vec![fine(WHAT, "there is none yet: the first start makes it")],
+        Examined::InUse => return vec![fine(WHAT, "a server runs on it"), server(config)],
+        Examined::Broken(error) => return vec![wrong(WHAT, error, "`rollcall restore --replace` a backup")],
+        Examined::Sound(held, key) => (held, key),
     };
-    let held = match inspect(&opened) {
-        Err(error) => return vec![wrong(WHAT, error.to_string(), StoreError::MEND)],
-        Ok(held) => held,
-    };
-    let env = |name: &str| std::env::var(name).ok();
-    let key = match accounts::check_key(&opened, path, &env) {
+    let key = match key {
         Ok(Some(source)) => fine("secret key", format!("{source} is the store's")),
         Ok(None) => fine("secret key", "the store has none yet"),
         Err(error) => wrong("secret key", error.to_string(), format!("put it back, or set {KEY_VARIABLE}")),

@@ -69,6 +69,15 @@ pub fn load(
     Ok(config)
 }
 
+/// What a configuration file of this text says, or every mistake in it: for `fuzzing`.
+pub(crate) fn read_text_as_file(text: &str) -> Result<Config, ConfigErrors> {
+    let (mut mistakes, mut layers) = (Vec::new(), layers::Layers::default());
+    layers.add_file(Path::new(DEFAULT_FILE), text, &mut mistakes);
+    let config = read::config(&layers, Path::new(""), Flags::default(), &mut mistakes);
+    ConfigErrors::unless_empty(mistakes)?;
+    Ok(config)
+}
+
 /// The file's text; none when it is missing and was not named.
 fn read_text(path: &Path, named: bool) -> Result<Option<String>, ConfigError> {
     let whole_file = || Place::File { path: path.to_owned(), line: 1, column: 1 };

@@ -15,13 +15,12 @@ use axum::Router;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use hyper::Request;
-use hyper::body::Incoming;
 
 use super::api::{end_users, user_data};
 use super::auth::{Gate, needs};
 use super::edge::{Meter, Passage, RequestId};
 use super::problem::Problem;
-use super::server::Front;
+use super::server::{Front, ReadOn};
 use super::state::AppState;
 
 /// The update call's route.
@@ -79,7 +78,7 @@ impl Ways {
 }
 
 impl Front for Ways {
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
+    async fn answer(&self, request: Request<ReadOn>, peer: SocketAddr) -> Result<Response, Infallible> {
         let Inner { gate, secure, update, page_load, router } = &*self.0;
         let (parts, body) = request.into_parts();
         let (method, headers) = (&parts.method, &parts.headers);
@@ -109,7 +108,7 @@ async fn answer_update(
     gate: &Gate,
     headers: &HeaderMap,
     id: &RequestId,
-    body: Incoming,
+    body: ReadOn,
 ) -> Result<user_data::UpdateResponse, Problem> {
     let (state, principal) = gate.caller(&Method::POST, headers)?;
     user_data::receive(state, &principal, (headers, id.as_str()), body).await

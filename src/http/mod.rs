@@ -42,6 +42,7 @@ mod turns;
 mod visitor;
 
 pub use direct::Ways;
+pub(crate) use api::tokens::read_nonsense as read_token_request;
 pub use router::router;
 pub use server::serve;
 pub use state::{AppState, Services};

@@ -223,6 +223,8 @@ fn describe(sso: bool) -> Value {
 /// Adds the answers that every operation can give, and the form of every problem.
 fn complete(operation: &mut Value) {
     let guarded = operation.get("security").is_some();
+    let has_body = operation.get("requestBody").is_some();
+    let has_parameters = operation.get("parameters").is_some();
     // Wherever an access token is taken, an operator's session is too.
     if let Some(ways) = operation.get_mut("security").and_then(Value::as_array_mut)
         && ways.iter().all(|way| way.get("session").is_none())
@@ -236,6 +238,14 @@ fn complete(operation: &mut Value) {
     if guarded {
         add("401", "No access token and no session, or no good one");
         add("403", "The permission is lacking");
+    }
+    if has_body || has_parameters {
+        add("400", "It can't be read, or is not of that shape");
+    }
+    if has_body {
+        add("408", "The body took too long to arrive");
+        add("413", "The body is too large");
+        add("415", "Another media type than is taken here");
     }
     add("500", "The server failed");
     add("503", "Too busy, stopping, or the store has failed: see Retry-After");

@@ -15,15 +15,17 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -52,6 +54,10 @@ const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_HEADER_LINES: usize = 100;
 /// How much of a connection is buffered, in bytes.
 const MAX_BUFFER: usize = 64 * 1024;
+/// Bytes of a body that nobody read which are read on, so that the connection can be used again.
+const READ_ON: u64 = 64 * 1024;
+/// How long they may take.
+const READ_ON_FOR: Duration = Duration::from_secs(5);
 /// Pause after an `accept` that failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -91,13 +97,13 @@ pub trait Front: Clone + Send + Sync + 'static {
     /// The answer to a request of that peer's.
     fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<ReadOn>,
         peer: SocketAddr,
     ) -> impl Future<Output = Result<Response, Infallible>> + Send;
 }
 
 impl Front for Router {
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
+    async fn answer(&self, request: Request<ReadOn>, peer: SocketAddr) -> Result<Response, Infallible> {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         self.clone().call(request).await
@@ -251,7 +257,7 @@ async fn requests<S: Stream>(
     let used = AtomicBool::new(false);
     let service = hyper::service::service_fn(|request| {
         used.store(true, Ordering::Relaxed);
-        front.answer(request, peer)
+        front.answer(request.map(|body: Incoming| ReadOn(Some(body))), peer)
     });
     // No `pipeline_flush`: with it, what answers a header that can't be parsed is never sent.
     let mut connection = pin!(
@@ -273,6 +279,43 @@ async fn requests<S: Stream>(
     } else {
         // Opened ahead of need, as browsers do: there may never come a request to answer.
         tokio::time::timeout(timing.drain_unused, connection).await.unwrap_or(Ok(()))
+    }
+}
+
+/// A request's body. What a handler leaves of a small one is read on: hyper would end the connection under a caller that
+/// has no reason to expect it and is about to send its next request.
+#[derive(Debug)]
+pub struct ReadOn(Option<Incoming>);
+
+impl hyper::body::Body for ReadOn {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, hyper::Error>>> {
+        self.0.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx))
+    }
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(hyper::body::Body::is_end_stream)
+    }
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        self.0.as_ref().map(hyper::body::Body::size_hint).unwrap_or_default()
+    }
+}
+
+impl Drop for ReadOn {
+    fn drop(&mut self) {
+        use hyper::body::Body as _;
+        let Some(body) = self.0.take() else { return };
+        if body.is_end_stream() || body.size_hint().upper().is_none_or(|left| left > READ_ON) {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            // Nobody wants it, and it is short; whoever dawdles has the connection ended after all.
+            runtime.spawn(async move { drop(tokio::time::timeout(READ_ON_FOR, body.collect()).await) });
+        }
     }
 }
 

@@ -32,6 +32,13 @@ pub(super) struct Loaded {
     pub(super) segments: usize,
 }
 
+/// Loads a system `s` of these files, by their paths: for `fuzzing`.
+pub(crate) fn load_texts(files: &[(&str, &str)]) -> Result<RuleSet, Vec<FileError>> {
+    let files: Files = files.iter().map(|(path, text)| ((*path).to_owned(), std::sync::Arc::from(*text))).collect();
+    let Ok(system) = SystemId::new("s") else { return Err(Vec::new()) };
+    load(&system, &files, None, Timestamp::default()).result
+}
+
 /// Loads a system's files. Rules that `previous` has already compiled under the same attributes are taken over from it.
 pub(super) fn load(system: &SystemId, files: &Files, previous: Option<&RuleSet>, now: Timestamp) -> Loaded {
     let mut loading = Loading { system, previous, errors: Vec::new(), warnings: Vec::new() };

@@ -34,6 +34,7 @@ pub use change::{Changed, FileChange};
 pub use check::{Checked, LocalSystem, SegmentMode, check, read_local};
 pub use integration::{FieldPath, FieldPathError, Integration, IntegrationKind, Property};
 pub use integration_text::{IntegrationForm, IntegrationTextError, PropertyForm, proposed_id, proposed_segment_id};
+pub(crate) use load::load_texts;
 pub use path::{RulePath, RulePathError};
 pub use rule_set::RuleSet;
 pub use service::{Following, LastGood, LiveRules, NothingToServe, RulesOptions, RulesService, SystemReport};

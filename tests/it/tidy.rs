@@ -9,6 +9,7 @@ const FLOORS: &[&str] = &[
     "lib",
     "cli",
     "app",
+    "fuzzing",
     "http",
     "intake",
     "backup",
@@ -36,7 +37,9 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("utoipa", &["http"]),
     ("argon2", &["accounts"]),
     ("lettre", &["accounts"]),
-    ("ring", &["accounts"]),
+    ("ring", &["accounts", "http"]),
+    ("rustls", &["http"]),
+    ("zstd", &["store"]),
     ("StatusCode", &["http", "cli"]),
 ];
 

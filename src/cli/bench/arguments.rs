@@ -98,6 +98,8 @@ pub(super) enum What {
     /// S5: whether the time of a log-in, a forgotten password, an access request or an activation tells that there is an
     /// account.
     Doors,
+    /// R9: updates and page loads by turns for a long while (`--seconds 10 --runs 180`: half an hour).
+    Soak,
     /// Print the data set as CSV.
     Data,
     /// Write the rules of the system `bench` into the folder DIR.
@@ -129,6 +131,9 @@ impl What {
             (Self::Large, Question::Large),
             (Self::Import, Question::Import),
         ];
+        if self == Self::Soak {
+            return vec![Question::Soak];
+        }
         let wanted = every.into_iter().filter(|(what, _)| [*what, Self::All].contains(&self));
         wanted.map(|(_, question)| question).collect()
     }

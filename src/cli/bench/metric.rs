@@ -40,6 +40,8 @@ pub enum Question {
     LogIns,
     /// S5: whether a door's time tells that there is an account.
     Doors,
+    /// R9.
+    Soak,
 }
 
 impl Question {
@@ -62,6 +64,7 @@ impl Question {
             Self::Script => ("script", "page loads, a slow script"),
             Self::LogIns => ("log-ins", "P9 page loads, 8 log-ins"),
             Self::Doors => ("doors", "S5 is there an account"),
+            Self::Soak => ("soak", "R9 a long while"),
         }
     }
 
@@ -83,6 +86,7 @@ impl Question {
                 | Self::Script
                 | Self::LogIns
                 | Self::Doors
+                | Self::Soak
         )
     }
 
@@ -155,11 +159,13 @@ pub enum Metric {
     AccessRequest,
     /// Of an activation link that does not work.
     Activation,
+    /// The store's file.
+    StoreSize,
 }
 
 impl Metric {
     /// All.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Records,
         Self::Updates,
         Self::Answers,
@@ -189,6 +195,7 @@ impl Metric {
         Self::Forgot,
         Self::AccessRequest,
         Self::Activation,
+        Self::StoreSize,
     ];
     /// The median latencies of the filters `a` to `e`.
     pub const FILTERS: [Self; 5] = [Self::A, Self::B, Self::C, Self::D, Self::E];
@@ -226,6 +233,7 @@ impl Metric {
             Self::Forgot => ("forgot", "forgotten password", "ms"),
             Self::AccessRequest => ("access_request", "access request", "ms"),
             Self::Activation => ("activation", "activation", "ms"),
+            Self::StoreSize => ("store_size", "the store on disk", "MiB"),
         }
     }
 

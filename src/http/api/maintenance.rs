@@ -20,7 +20,6 @@ use crate::accounts::Act;
 use crate::backup::{BackupError, Made};
 use crate::model::{AttributeId, SystemId};
 use crate::ruleset::LiveRules;
-use crate::store::StoreError;
 
 /// Bytes of a backup that are sent at once.
 const PIECE: usize = 256 * 1024;
@@ -114,10 +113,8 @@ impl From<BackupError> for Problem {
         let kind = match error {
             BackupError::NoFolder => Kind::Conflict,
             BackupError::Running => Kind::Unavailable,
-            BackupError::DiskFull | BackupError::Store(StoreError::DiskFull { .. }) => Kind::DiskFull,
-            BackupError::Store(StoreError::Failed(_)) => {
-                return Self::new(Kind::Unavailable, "the store has failed: restart the server first");
-            }
+            BackupError::DiskFull => Kind::DiskFull,
+            BackupError::StoreFailed => Kind::Unavailable,
             BackupError::Store(_) | BackupError::Io { .. } => return Self::internal(&error.to_string()),
         };
         Self::new(kind, error.to_string())

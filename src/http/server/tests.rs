@@ -150,3 +150,18 @@ async fn a_stop_answers_what_was_taken_and_waits_for_nobody_for_ever() {
     assert_eq!(rest(stuck).await, "");
     assert!(TcpStream::connect(server.address).await.is_err(), "nothing is accepted any more");
 }
+
+#[tokio::test]
+async fn a_connection_is_kept_when_a_handler_leaves_a_small_body_unread() {
+    use tokio::io::AsyncReadExt as _;
+    let router = Router::new().route("/", post(|| async { "no" })).route("/next", get(|| async { "next" }));
+    let server = start(router, Timing::default()).await;
+    let mut stream = server.connect("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n").await;
+    let mut answer = [0; 15];
+    stream.read_exact(&mut answer).await.unwrap();
+    // The body comes in a packet of its own, as many clients send it, and then the next request.
+    stream.write_all(b"12345").await.unwrap();
+    stream.write_all(b"GET /next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let answers = rest(stream).await;
+    assert!(answers.ends_with("next"), "{answers}");
+}

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
+use super::beside::Beside;
 use super::history::{Caller, Load};
-use crate::support::{Ask, Server, crm, eventually, segment};
+use crate::support::{Server, crm, eventually, segment};
 
 /// Rounds of kill and restart: 20, or 200 with `ROLLCALL_NIGHTLY=1`.
 fn rounds() -> usize {
@@ -17,6 +18,7 @@ fn rounds() -> usize {
 pub(super) fn files() -> Vec<(&'static str, String)> {
     vec![
         ("s/integrations/crm.toml", crm()),
+        ("s/integrations/files.toml", super::beside::uploads()),
         ("s/segments/late.rhai", segment("crm.Seats >= 0 && is_set(crm.Customer_Type)")),
     ]
 }
@@ -26,11 +28,11 @@ fn nothing_acknowledged_is_lost_and_no_call_is_half_applied() {
     let mut server = Server::with(&files()).start();
     let token = server.system("s").token("crm");
     let mut callers = Caller::all();
+    let mut beside = Beside::default();
     let mut acknowledged = 0;
     for round in 0..rounds() {
-        // The kill comes after a number of answers that differs from round to round, in some rounds amid checkpoints.
+        // The kill comes after a number of answers that differs from round to round, amid other work of every kind.
         let load = Load::new(1 + (round * 37) % 150);
-        let checkpoints = round % 3 == 0;
         let client = server.client();
         let killed = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -38,13 +40,8 @@ fn nothing_acknowledged_is_lost_and_no_call_is_half_applied() {
                 let (client, token, load) = (client.clone(), token.as_str(), &load);
                 scope.spawn(move || caller.run("s", &client, token, load));
             }
-            if checkpoints {
-                scope.spawn(|| {
-                    while !killed.load(Ordering::SeqCst) {
-                        client.request(reqwest::Method::POST, "/admin/v1/maintenance/checkpoint").try_ask();
-                    }
-                });
-            }
+            let (work, other, is_killed) = (&mut beside, client.clone(), &killed);
+            scope.spawn(move || work.run(round, &other, is_killed));
             eventually("the load is taken", || {
                 if load.is_enough() { Ok(()) } else { Err(format!("{} answers", load.acknowledged())) }
             });
@@ -59,6 +56,7 @@ fn nothing_acknowledged_is_lost_and_no_call_is_half_applied() {
         for caller in &mut callers {
             caller.check(&system, &when);
         }
+        beside.check(&system, &when);
         callers[round % super::history::CALLERS].check_counts(&system, &token, &when);
     }
     assert!(acknowledged > rounds(), "there was a load: {acknowledged}");

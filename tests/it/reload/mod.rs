@@ -3,6 +3,7 @@
 //! How fast is measured elsewhere; here each change is polled for within a generous bound.
 
 mod broken;
+mod chaos;
 mod disk;
 mod mix;
 mod slow;

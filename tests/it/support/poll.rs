@@ -17,3 +17,8 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> 
         }
     }
 }
+
+/// Whether the long forms are run: `ROLLCALL_NIGHTLY=1`, which `tests/run --nightly` sets.
+pub fn nightly() -> bool {
+    std::env::var("ROLLCALL_NIGHTLY").is_ok_and(|value| value == "1")
+}

@@ -161,6 +161,24 @@ impl Server {
         let token = self.admin.get_or_init(|| self.access_token(None));
         self.anonymous().with_bearer(token)
     }
+    /// A client with every permission and a new access token.
+    #[track_caller]
+    pub fn fresh_client(&self) -> Client {
+        self.anonymous().with_bearer(&self.access_token(None))
+    }
+    fn memory_mib(&self, what: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process().id())).expect("the process is there");
+        let line = status.lines().find(|line| line.starts_with(what)).expect("its memory is told");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("KiB") / 1024
+    }
+    /// Its resident memory now, in MiB.
+    pub fn resident_mib(&self) -> u64 {
+        self.memory_mib("VmRSS")
+    }
+    /// The most that it ever had resident, in MiB.
+    pub fn peak_mib(&self) -> u64 {
+        self.memory_mib("VmHWM")
+    }
     /// A client whose access token has only these scopes.
     #[track_caller]
     pub fn client_with(&self, scope: &str) -> Client {

@@ -1,0 +1,4 @@
+//! Fuzzes `filter`: see `rollcall::fuzzing`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rollcall::fuzzing::filter(bytes));

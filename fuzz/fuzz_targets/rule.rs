@@ -1,0 +1,4 @@
+//! Fuzzes `rule`: see `rollcall::fuzzing`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|text: &str| rollcall::fuzzing::rule(text));

@@ -1,0 +1,4 @@
+//! Fuzzes `token`: see `rollcall::fuzzing`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rollcall::fuzzing::token(bytes));
