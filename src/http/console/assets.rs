@@ -45,6 +45,7 @@ const ASSETS: &[Asset] = &[
     // Loaded where they are needed.
     Asset { name: "builder.js", kind: JS, text: include_str!("assets/builder.js") },
     Asset { name: "counts.js", kind: JS, text: include_str!("assets/counts.js") },
+    Asset { name: "insights.js", kind: JS, text: include_str!("assets/insights.js") },
     Asset { name: "segment.js", kind: JS, text: include_str!("assets/segment.js") },
     Asset { name: "upload.js", kind: JS, text: include_str!("assets/upload.js") },
     Asset { name: "wizard.js", kind: JS, text: include_str!("assets/wizard.js") },

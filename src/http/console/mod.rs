@@ -35,6 +35,7 @@ mod form;
 mod frame;
 mod home;
 mod icons;
+mod insights;
 mod integrations;
 mod leave;
 mod routes;

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use super::super::auth::{Gate, needs};
 use super::visit::Visit;
 use super::{assets, home, leave};
-use super::{end_users, integrations, segments};
+use super::{end_users, insights, integrations, segments};
 use crate::http::problem::Problem;
 use axum::response::Response;
 
@@ -35,6 +35,9 @@ pub(in crate::http) fn with_pages(router: Router<Gate>) -> Router<Gate> {
         .route("/console/systems/{s}/segments/{id}", get(segments::editor::page).post(segments::editor::save))
         .route("/console/systems/{s}/segments/{id}/members", get(segments::members::page))
         .route("/console/systems/{s}/segments/{id}/delete", get(segments::editor::ask).post(segments::editor::delete))
+        // Insights
+        .route("/console/systems/{s}/insights", get(insights::page::page).post(insights::keep::act))
+        .route("/console/systems/{s}/insights/export", get(insights::keep::export))
         // End users
         .route("/console/systems/{s}/end-users", get(end_users::list::page))
         .route("/console/systems/{s}/end-users/{id}", get(end_users::detail::page))
