@@ -10,10 +10,11 @@ function ask(form) {
   const made = new Builder(document.getElementById("conditions"), JSON.parse(choices), () => later(built), commonest(system));
   document.getElementById("builder").hidden = false;
   document.getElementById("apply").hidden = true;
+  let turn = 0;
+  let timer;
   take();
   draw();
 
-  let timer;
   function later(what) {
     clearTimeout(timer);
     timer = setTimeout(what, 250);
@@ -57,7 +58,6 @@ function ask(form) {
   form.addEventListener("change", (event) => { if (event.target.name === "select") go(address(() => {}), false); });
   form.addEventListener("submit", (event) => event.preventDefault());
 
-  let turn = 0;
   async function go(url, byRule) {
     const own = (turn += 1);
     document.getElementById("results").dataset.stale = "";
