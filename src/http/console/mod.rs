@@ -6,6 +6,7 @@
 //! | `visit` | the extractors: who opens a page, whether they may, and whether a form is theirs |
 //! | `frame`, `icons` | what stands around a page: bar, menus, navigation |
 //! | `answer`, `flash`, `form`, `when` | pages as answers, what is said after a form, forms, points in time |
+//! | `figures` | counts and small drawings |
 //! | `list`, `people` | lists with search and paging; how operators are told of |
 //! | `assets` | style and modules, and their addresses |
 //! | `door` | log-in, activation, reset, forgotten passwords, requests for access |
@@ -26,7 +27,11 @@
 
 mod answer;
 mod assets;
+mod audit;
+mod clients;
 pub(super) mod door;
+#[allow(dead_code, reason = "charts are for pages to come")]
+mod figures;
 mod flash;
 mod form;
 mod frame;
@@ -35,7 +40,9 @@ mod icons;
 mod leave;
 mod list;
 mod people;
+mod profile;
 mod routes;
+mod systems;
 mod users;
 mod visit;
 mod when;
