@@ -46,6 +46,7 @@ mod throttle;
 mod tokens;
 mod totp;
 mod user_actions;
+mod user_filter;
 mod users;
 mod vault;
 mod verified;
@@ -89,6 +90,7 @@ pub use throttle::Throttled;
 pub use tokens::{IssuedToken, TokenError};
 pub use totp::SecondFactor;
 pub use user_actions::{BulkOutcome, UserAction};
+pub use user_filter::UserFilter;
 pub use users::{
     DataAccess, LoginMethod, OneTimeToken, PasswordNotSetReason, StatusConflict, UserRecord, UserRoles, UserStatus,
 };

@@ -80,6 +80,12 @@ impl Principal {
         self.powers.account
     }
 
+    /// Whether it acts in every system, later ones too, over every end user.
+    #[must_use]
+    pub fn acts_everywhere(&self) -> bool {
+        self.powers.grants.iter().any(|grant| grant.place == Place::Everywhere && grant.over == Over::All)
+    }
+
     /// What tells it from every other principal: an operator may be called as a client is.
     #[must_use]
     pub fn id(&self) -> Cow<'_, str> {

@@ -272,7 +272,7 @@ impl<P> At<P> {
 
     /// A view of those end users of a system over whom the caller has a permission.
     pub(crate) fn reader_for(&self, rules: &RuleSet, permission: Permission) -> Result<Reader, Problem> {
-        view(&self.state, &rules.system, &sight(&self.actor.principal, rules, permission))
+        reader_for(&self.state, &self.actor.principal, rules, permission)
     }
 
     /// The rules of another system, for a caller with all those permissions there; 403 and 404 as for the one in the path.
@@ -383,6 +383,16 @@ fn sight(principal: &Principal, rules: &RuleSet, permission: Permission) -> Sigh
             Sight::Within(Condition::Any(groups.map(|group| group.condition.clone()).collect()).simplified())
         }
     }
+}
+
+/// A view of those end users of a system over whom somebody has a permission.
+pub(crate) fn reader_for(
+    state: &AppState,
+    principal: &Principal,
+    rules: &RuleSet,
+    permission: Permission,
+) -> Result<Reader, Problem> {
+    view(state, &rules.system, &sight(principal, rules, permission))
 }
 
 /// A view of a system whose rules were just found.

@@ -49,6 +49,7 @@ const ASSETS: &[Asset] = &[
     Asset { name: "segment.js", kind: JS, text: include_str!("assets/segment.js") },
     Asset { name: "upload.js", kind: JS, text: include_str!("assets/upload.js") },
     Asset { name: "wizard.js", kind: JS, text: include_str!("assets/wizard.js") },
+    Asset { name: "rows.js", kind: JS, text: include_str!("assets/rows.js") },
     Asset { name: "invite.js", kind: JS, text: include_str!("assets/invite.js") },
 ];
 

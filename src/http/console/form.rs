@@ -21,8 +21,17 @@ impl Form {
         if !is_own_origin(request.headers(), public_url) {
             return Err(Problem::foreign_origin());
         }
-        let body = body::read(request, ADMIN_LIMIT).await?;
-        Ok(Self(form_urlencoded::parse(&body).into_owned().collect()))
+        Ok(Self::parse(&body::read(request, ADMIN_LIMIT).await?))
+    }
+
+    /// Fields as forms send them.
+    pub(super) fn parse(text: &[u8]) -> Self {
+        Self(form_urlencoded::parse(text).into_owned().collect())
+    }
+
+    /// Every field, in order.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// A field's text, without blanks around it; empty when there is none.
@@ -48,13 +57,5 @@ impl Form {
     /// Whether a check box was ticked.
     pub(in crate::http) fn ticked(&self, name: &str) -> bool {
         self.all(name).next().is_some()
-    }
-}
-
-#[cfg(test)]
-impl Form {
-    /// A form of these fields.
-    pub(in crate::http) fn of(fields: &[(&str, &str)]) -> Self {
-        Self(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 }

@@ -62,7 +62,8 @@ impl Section {
 
     fn icon(self) -> &'static str {
         match self {
-            Self::Home | Self::Overview | Self::Elsewhere => "home",
+            Self::Home | Self::Elsewhere => "home",
+            Self::Overview => "pulse",
             Self::Integrations => "plug",
             Self::Segments => "layers",
             Self::Insights => "chart",
@@ -211,7 +212,7 @@ impl Frame {
 }
 
 /// One or two letters that stand for somebody.
-pub(super) fn initials(name: &str) -> String {
+fn initials(name: &str) -> String {
     let letters = name.split(|c: char| !c.is_alphanumeric()).filter_map(|word| word.chars().next());
     letters.take(2).flat_map(char::to_uppercase).collect()
 }

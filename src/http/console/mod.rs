@@ -6,6 +6,7 @@
 //! | `visit` | the extractors: who opens a page, whether they may, and whether a form is theirs |
 //! | `frame`, `icons` | what stands around a page: bar, menus, navigation |
 //! | `answer`, `flash`, `form`, `when` | pages as answers, what is said after a form, forms, points in time |
+//! | `list`, `people` | lists with search and paging; how operators are told of |
 //! | `assets` | style and modules, and their addresses |
 //! | `figures`, `choices`, `writing` | counts and drawings; what a builder of conditions offers; rule files written by a page |
 //! | `door` | log-in, activation, reset, forgotten passwords, requests for access |
@@ -26,7 +27,9 @@
 
 mod answer;
 mod assets;
+mod audit;
 mod choices;
+mod clients;
 pub(super) mod door;
 mod end_users;
 mod figures;
@@ -38,8 +41,13 @@ mod icons;
 mod insights;
 mod integrations;
 mod leave;
+mod list;
+mod people;
+mod profile;
 mod routes;
 mod segments;
+mod systems;
+mod users;
 mod visit;
 mod when;
 mod writing;

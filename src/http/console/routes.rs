@@ -7,8 +7,9 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use super::super::auth::{Gate, needs};
+use super::users::{edit, invite, requests, standing};
 use super::visit::Visit;
-use super::{assets, home, leave};
+use super::{assets, audit, clients, home, leave, profile, systems, users};
 use super::{end_users, insights, integrations, segments};
 use crate::http::problem::Problem;
 use axum::response::Response;
@@ -20,6 +21,40 @@ pub(in crate::http) fn with_pages(router: Router<Gate>) -> Router<Gate> {
         .route("/console/static/{version}/{name}", get(assets::serve))
         .route("/console", get(home::page))
         .route("/console/log-out", get(leave::page).post(leave::log_out))
+        .route("/console/systems/{s}", get(home::overview))
+        // Profile
+        .route("/console/profile", get(profile::page))
+        .route("/console/profile/password", post(profile::change_password))
+        .route("/console/profile/second-factor", post(profile::enrol))
+        .route("/console/profile/second-factor/confirm", post(profile::confirm))
+        .route("/console/profile/second-factor/remove", post(profile::remove))
+        .route("/console/profile/sessions", post(profile::end_sessions))
+        // Systems
+        .route("/console/systems", get(systems::page))
+        .route("/console/systems/new", get(systems::new).post(systems::create))
+        .route("/console/systems/{s}/settings", get(systems::settings).post(systems::save))
+        // Clients and audit
+        .route("/console/clients", get(clients::page))
+        .route("/console/clients/new", get(clients::new).post(clients::create))
+        .route("/console/clients/{id}/edit", get(clients::edit).post(clients::save))
+        .route("/console/clients/{id}/rotate", get(clients::ask_rotate).post(clients::rotate))
+        .route("/console/clients/{id}/disable", get(clients::ask_disable).post(clients::disable))
+        .route("/console/clients/{id}/enable", get(clients::ask_enable).post(clients::enable))
+        .route("/console/audit", get(audit::page))
+        // Users
+        .route("/console/users", get(users::page))
+        .route("/console/users/inactive", get(users::inactive))
+        .route("/console/users/invite", get(invite::page).post(invite::send))
+        .route("/console/users/disable", get(standing::confirm_disabling).post(standing::disable))
+        .route("/console/users/enable", get(standing::confirm_enabling).post(standing::enable))
+        .route("/console/users/{username}/edit", get(edit::page).post(edit::save))
+        .route("/console/users/{username}/resend", post(edit::resend))
+        .route("/console/users/{username}/reset", post(edit::reset))
+        .route("/console/users/{username}/delete", get(edit::confirm_deletion).post(edit::delete))
+        .route("/console/access-requests", get(requests::page))
+        .route("/console/access-requests/{id}/approve", get(requests::confirm_approval).post(requests::approve))
+        .route("/console/access-requests/{id}/deny", get(requests::confirm_denial).post(requests::deny))
+        .route("/console/systems/{s}/users", get(users::of_system))
         // Integrations
         .route("/console/systems/{s}/integrations", get(integrations::list::page))
         .route("/console/systems/{s}/integrations/new", get(integrations::wizard::page).post(integrations::wizard::step))

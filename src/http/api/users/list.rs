@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use super::super::super::auth::Gate;
 use super::super::super::page::Page;
 use super::super::super::problem::{Kind, Problem};
-use crate::accounts::{UserRecord, UserStatus, systems_of};
+use crate::accounts::{UserFilter, UserRecord, UserStatus};
 use crate::ruleset::LiveRules;
 
 /// Filters; a user must pass all that are sent.
@@ -43,8 +43,7 @@ pub(crate) struct UsersQuery {
 /// [`UsersQuery`], checked.
 pub(crate) struct UsersFilter {
     query: UsersQuery,
-    status: Option<UserStatus>,
-    needle: String,
+    filter: UserFilter,
     /// The part of the list that is wanted.
     pub(crate) page: Page,
 }
@@ -70,23 +69,21 @@ impl UsersFilter {
             }
         };
         let page = Page::new(query.limit, query.cursor.clone())?;
-        let needle = query.q.as_deref().unwrap_or_default().trim().to_lowercase();
-        Ok(Self { query, status, needle, page })
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let usernames = query.username.as_deref().unwrap_or_default().split(',').map(str::trim);
+        let filter = UserFilter {
+            statuses: status.into_iter().collect(),
+            usernames: usernames.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            role: text(&query.role),
+            system: text(&query.system),
+            mentions: text(&query.q).trim().to_owned(),
+        };
+        Ok(Self { query, filter, page })
     }
 
     /// Whether the user passes every filter.
     pub(crate) fn passes(&self, user: &UserRecord, live: &LiveRules) -> bool {
-        let asked = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        self.status.is_none_or(|status| user.status == status)
-            && asked(&self.query.username).is_none_or(|names| names.split(',').any(|name| name.trim() == user.username))
-            && asked(&self.query.role).is_none_or(|role| user.roles.contains(&role))
-            && asked(&self.query.system).is_none_or(|system| acts_in(user, &system, live))
-            && (self.needle.is_empty() || self.mentions(user))
-    }
-
-    fn mentions(&self, user: &UserRecord) -> bool {
-        let name = format!("{} {}", user.first_name, user.last_name);
-        [&user.username, &user.email, &name].iter().any(|text| text.to_lowercase().contains(&self.needle))
+        self.filter.passes(user, live)
     }
 
     /// The query of the page behind this one.
@@ -106,11 +103,6 @@ impl UsersFilter {
         }
         query.append_pair("limit", &self.page.limit.to_string()).append_pair("cursor", cursor).finish()
     }
-}
-
-fn acts_in(user: &UserRecord, system: &str, live: &LiveRules) -> bool {
-    let id = live.systems.values().find(|rules| rules.settings.name == system).map(|rules| rules.system.as_str());
-    systems_of(user).iter().any(|one| one == "*" || one == system || Some(one.as_str()) == id)
 }
 
 #[cfg(test)]
