@@ -145,31 +145,41 @@ fn keep_counts(engine: &Engine, hour: i64) {
 }
 
 impl Engine {
+    /// The counts of all of a system's segments at the beginning of each hour of the last days, as far as a server ran.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store can't be read.
+    pub fn histories(
+        &self,
+        system: &SystemId,
+        days: i64,
+    ) -> Result<BTreeMap<SegmentId, Vec<(Timestamp, u64)>>, StoreError> {
+        let now = self.0.clock.now().as_millis().div_euclid(HOUR);
+        let mut histories: BTreeMap<SegmentId, Vec<(Timestamp, u64)>> = BTreeMap::new();
+        for day in now.div_euclid(24) - days..=now.div_euclid(24) {
+            let Some(value) = self.store().record(Table::History, &day_key(system, day))? else { continue };
+            let record: DayRecord = crate::store::decode(&value)?;
+            for (segment, counts) in record.counts {
+                let counts = counts.into_iter().map(|(hour, count)| (Timestamp::from_millis(hour * HOUR), count));
+                histories.entry(segment).or_default().extend(counts);
+            }
+        }
+        Ok(histories)
+    }
+
     /// A segment's count at the beginning of each hour of the last 90 days, as far as a server ran.
     ///
     /// # Errors
     /// [`StoreError`] when the store can't be read.
     pub fn history(&self, system: &SystemId, segment: &SegmentId) -> Result<Vec<(Timestamp, u64)>, StoreError> {
-        Ok(self.histories(system)?.remove(segment).unwrap_or_default())
-    }
-
-    /// The same of every segment of a system that had one.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the store can't be read.
-    pub fn histories(&self, system: &SystemId) -> Result<BTreeMap<SegmentId, Vec<(Timestamp, u64)>>, StoreError> {
         let now = self.0.clock.now().as_millis().div_euclid(HOUR);
-        let kept = now - HOURS_KEPT..=now;
-        let mut histories: BTreeMap<SegmentId, Vec<(Timestamp, u64)>> = BTreeMap::new();
+        let mut counts = Vec::new();
         for day in (now - HOURS_KEPT).div_euclid(24)..=now.div_euclid(24) {
             let Some(value) = self.store().record(Table::History, &day_key(system, day))? else { continue };
-            let record: DayRecord = crate::store::decode(&value)?;
-            for (segment, counts) in record.counts {
-                let counts = counts.into_iter().filter(|(hour, _)| kept.contains(hour));
-                let counts = counts.map(|(hour, count)| (Timestamp::from_millis(hour * HOUR), count));
-                histories.entry(segment).or_default().extend(counts);
-            }
+            let mut record: DayRecord = crate::store::decode(&value)?;
+            counts.extend(record.counts.remove(segment).unwrap_or_default());
         }
-        Ok(histories)
+        counts.retain(|(hour, _)| (now - HOURS_KEPT..=now).contains(hour));
+        Ok(counts.into_iter().map(|(hour, count)| (Timestamp::from_millis(hour * HOUR), count)).collect())
     }
 }

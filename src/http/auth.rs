@@ -288,7 +288,7 @@ impl<P> At<P> {
 
     /// A view of those end users of a system over whom the caller has all these permissions.
     pub(crate) fn reader_for(&self, rules: &RuleSet, permissions: &[Permission]) -> Result<Reader, Problem> {
-        view(&self.state, &rules.system, &sight(&self.actor.principal, rules, permissions))
+        reader_for(&self.state, &self.actor.principal, rules, permissions)
     }
 
     /// Those of a view's end users over whom the caller has another permission, too.
@@ -438,6 +438,16 @@ fn demand_over_all(principal: &Principal, permission: Permission, system: &Syste
             format!("{why}: this takes `{permission}` over every end user of the system, and yours is over some"),
         )),
     }
+}
+
+/// A view of those end users of a system over whom somebody has all these permissions.
+pub(crate) fn reader_for(
+    state: &AppState,
+    principal: &Principal,
+    rules: &RuleSet,
+    permissions: &[Permission],
+) -> Result<Reader, Problem> {
+    view(state, &rules.system, &sight(principal, rules, permissions))
 }
 
 /// A view of a system whose rules were just found.

@@ -113,6 +113,31 @@ type Key = (SystemId, IntegrationId);
 #[derive(Default)]
 pub struct CallLog {
     rings: RwLock<HashMap<Key, Arc<Mutex<Ring>>>>,
+    /// What was stored of late, by system.
+    hours: Mutex<HashMap<SystemId, Hour>>,
+}
+
+/// Milliseconds of a minute.
+const MINUTE_MS: i64 = 60_000;
+
+/// Records that were stored, by the minute, for an hour.
+#[derive(Default)]
+struct Hour(VecDeque<(i64, u64)>);
+
+impl Hour {
+    fn add(&mut self, at: Timestamp, records: u64) {
+        let minute = at.as_millis().div_euclid(MINUTE_MS);
+        match self.0.back_mut() {
+            Some((last, count)) if *last >= minute => *count += records,
+            _ => self.0.push_back((minute, records)),
+        }
+        self.0.retain(|(then, _)| minute - then < 60);
+    }
+
+    fn count(&self, now: Timestamp) -> u64 {
+        let minute = now.as_millis().div_euclid(MINUTE_MS);
+        self.0.iter().filter(|(then, _)| minute - then < 60).map(|(_, count)| count).sum()
+    }
 }
 
 /// One integration's calls, oldest first. A call's number is its cursor, so pages stay right while calls come and go.
@@ -141,10 +166,19 @@ impl CallLog {
     /// Notes a call; the oldest one makes room.
     pub fn record(&self, system: &SystemId, integration: &IntegrationId, mut call: CallRecord) {
         call.errors.truncate(MAX_ERRORS);
+        if call.status == 200 {
+            self.hours.lock().entry(system.clone()).or_default().add(call.at, call.records.unwrap_or(0));
+        }
         let ring = self.ring((system.clone(), integration.clone()));
         let mut ring = ring.lock();
         ring.push(call);
         ring.changed = true;
+    }
+
+    /// Records that update calls have stored in a system in the last hour, as far as this server ran.
+    #[must_use]
+    pub fn last_hour(&self, system: &SystemId, now: Timestamp) -> u64 {
+        self.hours.lock().get(system).map_or(0, |hour| hour.count(now))
     }
 
     /// The integration's calls before `cursor` (or the newest), newest first, at most `limit`.
@@ -258,6 +292,18 @@ mod tests {
             errors: vec![CallError::new("/data/0/Seats", "not_a_number")],
             errors_total: 1,
         }
+    }
+
+    #[test]
+    fn the_last_hour_counts_what_was_stored_and_forgets_it() {
+        let (system, integration) = ids();
+        let log = CallLog::default();
+        let at = |minute: i64| Timestamp::from_millis(1_700_000_000_000 + minute * MINUTE_MS);
+        for (minute, status) in [(0, 200), (0, 200), (30, 200), (31, 422)] {
+            log.record(&system, &integration, CallRecord { at: at(minute), status, ..call(5) });
+        }
+        assert_eq!([0, 59, 60, 89, 90].map(|minute| log.last_hour(&system, at(minute))), [15, 15, 5, 5, 0]);
+        assert_eq!(log.last_hour(&SystemId::new("other").unwrap(), at(0)), 0);
     }
 
     fn filled(count: u64) -> CallLog {

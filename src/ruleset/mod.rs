@@ -19,6 +19,7 @@ mod path;
 mod rule_set;
 mod service;
 mod settings;
+mod settings_text;
 mod watch;
 mod write;
 
@@ -39,6 +40,7 @@ pub use path::{RulePath, RulePathError};
 pub use rule_set::RuleSet;
 pub use service::{Following, LastGood, LiveRules, NothingToServe, RulesOptions, RulesService, SystemReport};
 pub use settings::{Stage, SystemSettings, UnitGroup};
+pub use settings_text::{SettingsForm, UnitGroupForm, UnreadableSettings};
 pub use write::{RuleWriteError, Written, etag};
 
 /// A system's files as text, by path relative to the system's folder (`integrations/crm.toml`). What is kept as last

@@ -86,13 +86,13 @@ pub(crate) async fn list(caller: Caller, page: Page) -> Result<Json<ListPage<Sys
 #[serde(deny_unknown_fields)]
 pub(crate) struct SystemRequest {
     /// A lower-case letter, then lower-case letters, digits or `_`.
-    id: String,
+    pub(in crate::http) id: String,
     /// The data view that data access names; left out: the id.
-    name: Option<String>,
+    pub(in crate::http) name: Option<String>,
     /// `production` or `test`; left out: `production`.
-    stage: Option<String>,
+    pub(in crate::http) stage: Option<String>,
     /// An IANA name; left out: `UTC`.
-    timezone: Option<String>,
+    pub(in crate::http) timezone: Option<String>,
 }
 
 impl SystemRequest {
@@ -125,6 +125,15 @@ pub(crate) async fn create(
     permit: Permit<needs::SystemsWrite>,
     JsonBody(request): JsonBody<SystemRequest>,
 ) -> Result<Response, Problem> {
+    let rules = make(&permit, &request).await?;
+    Ok((StatusCode::CREATED, Json(SystemItem::from(&*rules))).into_response())
+}
+
+/// Makes a system and answers its rules, which are live.
+pub(in crate::http) async fn make(
+    permit: &Permit<needs::SystemsWrite>,
+    request: &SystemRequest,
+) -> Result<Arc<RuleSet>, Problem> {
     let id = SystemId::new(&request.id)?;
     let text = request.text();
     if let Some(stage) = stage_in(&text) {
@@ -139,8 +148,7 @@ pub(crate) async fn create(
     }
     permit.state.accounts.note(&permit.actor, act).await;
     let live = permit.state.rules.live();
-    let rules = live.systems.get(&id).ok_or_else(|| Problem::not_found(format!("the system `{id}` is gone again")))?;
-    Ok((StatusCode::CREATED, Json(SystemItem::from(&**rules))).into_response())
+    live.systems.get(&id).cloned().ok_or_else(|| Problem::not_found(format!("the system `{id}` is gone again")))
 }
 
 /// A system's `system.toml`
@@ -182,6 +190,15 @@ pub(crate) async fn put(
     headers: HeaderMap,
     JsonBody(FileRequest { text }): JsonBody<FileRequest>,
 ) -> Result<Response, Problem> {
+    write(&at, text, &headers).await
+}
+
+/// Writes a system's `system.toml`, for who may.
+pub(in crate::http) async fn write(
+    at: &At<needs::SystemsWrite>,
+    text: String,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     if let Some(stage) = stage_in(&text) {
         at.demand_publish(stage)?;
     }
@@ -191,7 +208,7 @@ pub(crate) async fn put(
             "a system's unit groups are set here: this takes `systems:write` over every end user of the system";
         return Err(Problem::new(Kind::Forbidden, detail));
     }
-    rule_files::put(&at, RulePath::System, text, &headers).await
+    rule_files::put(at, RulePath::System, text, headers).await
 }
 
 /// The stage that a system gets from a `system.toml`: production where the file does not say. One that can't be read

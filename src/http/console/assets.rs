@@ -46,6 +46,7 @@ const ASSETS: &[Asset] = &[
     Asset { name: "rows.js", kind: JS, text: include_str!("assets/rows.js") },
     Asset { name: "builder.js", kind: JS, text: include_str!("assets/builder.js") },
     Asset { name: "counts.js", kind: JS, text: include_str!("assets/counts.js") },
+    Asset { name: "insights.js", kind: JS, text: include_str!("assets/insights.js") },
     Asset { name: "segment.js", kind: JS, text: include_str!("assets/segment.js") },
     Asset { name: "upload.js", kind: JS, text: include_str!("assets/upload.js") },
     Asset { name: "wizard.js", kind: JS, text: include_str!("assets/wizard.js") },

@@ -59,8 +59,8 @@ impl Spark {
     const POINTS: usize = 60;
 
     /// Of counts, the oldest first.
-    pub(super) fn new(counts: &[(Timestamp, u64)]) -> Self {
-        Self(thinned(counts, Self::POINTS))
+    pub(super) fn new(counts: impl AsRef<[(Timestamp, u64)]>) -> Self {
+        Self(thinned(counts.as_ref(), Self::POINTS))
     }
 
     /// Whether there is anything to draw.

@@ -62,7 +62,8 @@ impl Section {
 
     fn icon(self) -> &'static str {
         match self {
-            Self::Home | Self::Overview | Self::Elsewhere => "home",
+            Self::Home | Self::Elsewhere => "home",
+            Self::Overview => "pulse",
             Self::Integrations => "plug",
             Self::Segments => "layers",
             Self::Insights => "chart",

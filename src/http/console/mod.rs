@@ -27,7 +27,9 @@
 
 mod answer;
 mod assets;
+mod audit;
 mod choices;
+mod clients;
 pub(super) mod door;
 mod end_users;
 mod figures;
@@ -36,12 +38,15 @@ mod form;
 mod frame;
 mod home;
 mod icons;
+mod insights;
 mod integrations;
 mod leave;
 mod list;
 mod people;
+mod profile;
 mod routes;
 mod segments;
+mod systems;
 mod users;
 mod visit;
 mod when;

@@ -9,7 +9,9 @@ use axum::routing::{get, post};
 use super::super::auth::{Gate, needs};
 use super::users::{edit, invite, requests, standing};
 use super::visit::Visit;
-use super::{assets, end_users, home, integrations, leave, segments, users};
+use super::{
+    assets, audit, clients, end_users, home, insights, integrations, leave, profile, segments, systems, users,
+};
 use crate::http::problem::Problem;
 use axum::response::Response;
 
@@ -20,6 +22,26 @@ pub(in crate::http) fn with_pages(router: Router<Gate>) -> Router<Gate> {
         .route("/console/static/{version}/{name}", get(assets::serve))
         .route("/console", get(home::page))
         .route("/console/log-out", get(leave::page).post(leave::log_out))
+        .route("/console/systems/{s}", get(home::overview))
+        // Profile
+        .route("/console/profile", get(profile::page))
+        .route("/console/profile/password", post(profile::change_password))
+        .route("/console/profile/second-factor", post(profile::enrol))
+        .route("/console/profile/second-factor/confirm", post(profile::confirm))
+        .route("/console/profile/second-factor/remove", post(profile::remove))
+        .route("/console/profile/sessions", post(profile::end_sessions))
+        // Systems
+        .route("/console/systems", get(systems::page))
+        .route("/console/systems/new", get(systems::new).post(systems::create))
+        .route("/console/systems/{s}/settings", get(systems::settings).post(systems::save))
+        // Clients and audit
+        .route("/console/clients", get(clients::page))
+        .route("/console/clients/new", get(clients::new).post(clients::create))
+        .route("/console/clients/{id}/edit", get(clients::edit).post(clients::save))
+        .route("/console/clients/{id}/rotate", get(clients::ask_rotate).post(clients::rotate))
+        .route("/console/clients/{id}/disable", get(clients::ask_disable).post(clients::disable))
+        .route("/console/clients/{id}/enable", get(clients::ask_enable).post(clients::enable))
+        .route("/console/audit", get(audit::page))
         // Users
         .route("/console/users", get(users::page))
         .route("/console/users/inactive", get(users::inactive))
@@ -49,6 +71,9 @@ pub(in crate::http) fn with_pages(router: Router<Gate>) -> Router<Gate> {
         .route("/console/systems/{s}/segments/{id}", get(segments::editor::page).post(segments::editor::save))
         .route("/console/systems/{s}/segments/{id}/members", get(segments::members::page))
         .route("/console/systems/{s}/segments/{id}/delete", get(segments::editor::ask).post(segments::editor::delete))
+        // Insights
+        .route("/console/systems/{s}/insights", get(insights::page::page).post(insights::keep::act))
+        .route("/console/systems/{s}/insights/export", get(insights::keep::export))
         // End users
         .route("/console/systems/{s}/end-users", get(end_users::list::page))
         .route("/console/systems/{s}/end-users/{id}", get(end_users::detail::page))

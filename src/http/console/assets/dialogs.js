@@ -64,7 +64,7 @@ function show(content, opener) {
   for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
   dialog.showModal();
   arrived(dialog);
-  (inside.querySelector("[autofocus]") ?? inside.querySelector("input:not([type=hidden]), select, textarea, .ends button"))?.focus();
+  (inside.querySelector("[autofocus]") ?? inside.querySelector("input:not([type=hidden]), select, textarea, .ends a, .ends button"))?.focus();
 }
 
 function closeButton() {

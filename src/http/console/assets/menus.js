@@ -37,7 +37,12 @@ function place(menu) {
   const { bottom, right } = menu.getBoundingClientRect();
   const below = Math.min(bottom + 4, innerHeight - panel.offsetHeight - 8);
   Object.assign(panel.style, { margin: "0", inset: `${below}px auto auto ${Math.max(8, right - panel.offsetWidth)}px` });
-  const shut = () => { if (menu.open) menu.open = false; };
+  const shut = () => { menu.open = false; };
   addEventListener("scroll", shut, { once: true, capture: true });
-  menu.addEventListener("toggle", () => panel.hidePopover(), { once: true });
+  const closed = () => {
+    if (menu.open) return;
+    panel.hidePopover();
+    menu.removeEventListener("toggle", closed);
+  };
+  menu.addEventListener("toggle", closed);
 }

@@ -13,6 +13,7 @@ each("[data-rows]", (list) => {
     drop.hidden = false;
     drop.addEventListener("click", () => { row.remove(); add.focus(); });
     const system = row.querySelector("[name=entry_system]");
+    if (!system) return;
     const groups = row.querySelector("[name=entry_group]");
     const text = () => system.options[system.selectedIndex]?.text;
     const narrow = () => {
@@ -33,8 +34,8 @@ each("[data-rows]", (list) => {
     const row = blank.cloneNode(true);
     list.append(row);
     begin(row);
-    const role = row.querySelector("select");
-    role.selectedIndex = Math.min(1, role.options.length - 1);
-    role.focus();
+    const first = row.querySelector("select, input");
+    if (first.options) first.selectedIndex = Math.min(1, first.options.length - 1);
+    first.focus();
   });
 });

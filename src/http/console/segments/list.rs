@@ -21,6 +21,8 @@ use crate::segments::Segment;
 
 /// Segments on a page.
 const SHOWN: usize = 100;
+/// Days that are drawn: what is read for them grows with the segments.
+const DAYS: i64 = 30;
 
 /// What is searched.
 #[derive(Default, Deserialize)]
@@ -110,7 +112,7 @@ async fn rows(
         };
         // Earlier counts are of all end users.
         let mut histories = match reader.sees_all() {
-            true => engine.histories(&system).map_err(|error| Problem::internal(&error.to_string()))?,
+            true => engine.histories(&system, DAYS).map_err(|error| Problem::internal(&error.to_string()))?,
             false => Default::default(),
         };
         let counts: std::collections::BTreeMap<_, _> = reader.segment_counts().into_iter().collect();
