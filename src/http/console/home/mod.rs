@@ -111,7 +111,7 @@ fn glance(state: &AppState, who: &Principal, rules: &Arc<RuleSet>, most: Option<
     if !may(Permission::EndUsersRead) {
         return Ok(glance);
     }
-    let reader = reader_for(state, who, rules, Permission::EndUsersRead)?;
+    let reader = reader_for(state, who, rules, &[Permission::EndUsersRead])?;
     glance.end_users = Some(grouped(reader.len()));
     if reader.sees_all() {
         glance.updates = Some(grouped(state.calls.last_hour(system, reader.now())));
@@ -120,7 +120,8 @@ fn glance(state: &AppState, who: &Principal, rules: &Arc<RuleSet>, most: Option<
         // Earlier counts are of all end users.
         let told = if reader.sees_all() { state.engine.histories(system, DAYS) } else { Ok(Default::default()) };
         let mut histories = told.map_err(|error| Problem::internal(&error.to_string()))?;
-        let counts = reader.segment_counts();
+        let both = [Permission::EndUsersRead, Permission::SegmentsRead];
+        let counts = reader_for(state, who, rules, &both)?.segment_counts();
         glance.more = counts.len().saturating_sub(most.unwrap_or(usize::MAX));
         let segments = counts.into_iter().take(most.unwrap_or(usize::MAX)).filter_map(|(id, count)| {
             let segment = reader.rules().segments.get(&id)?;

@@ -215,7 +215,7 @@ async fn answer(
 ) -> Result<Answer, Problem> {
     let selection = Selection::read(Some(asking.select.as_slice()), reader.rules())?;
     let page = Page::new(Some(SHOWN), Some(asking.cursor.clone()))?;
-    let after = page.row()?;
+    let after = page.row(&visit.state.accounts, visit.system())?;
     let asked = Asked::read(visit, asking.json()?, asking.rule(), &reader).await?;
     let turn = asked.turn(&visit.state).await?;
     let (asking, people) = (asking.clone(), visit.path("end-users"));
