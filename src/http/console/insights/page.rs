@@ -20,7 +20,7 @@ use crate::http::api::attributes::{self, AttributeItem};
 use crate::http::api::convert::{as_rule, as_where};
 use crate::http::api::selection::Selection;
 use crate::http::auth::needs;
-use crate::http::page::{Page, cursor};
+use crate::http::page::{Page, cursor_after};
 use crate::http::problem::{Kind, Problem};
 use crate::http::turns::aside;
 use crate::model::{AttributeId, FilterId, Value};
@@ -216,9 +216,10 @@ async fn answer(
     let selection = Selection::read(Some(asking.select.as_slice()), reader.rules())?;
     let page = Page::new(Some(SHOWN), Some(asking.cursor.clone()))?;
     let after = page.row(&visit.state.accounts, visit.system())?;
-    let asked = Asked::read(visit, asking.json()?, asking.rule(), &reader).await?;
+    let (asked, reader) = Asked::read(visit, asking.json()?, asking.rule(), reader).await?;
     let turn = asked.turn(&visit.state).await?;
     let (asking, people) = (asking.clone(), visit.path("end-users"));
+    let (accounts, system) = (Arc::clone(&visit.state.accounts), visit.system().clone());
     aside(move || {
         let _turn = turn;
         let found = reader.find(&asked.question(&reader), SCRIPT_TIME)?;
@@ -242,7 +243,11 @@ async fn answer(
             columns,
             rows,
             first: after.map(|_| asking.address(&path, "", &[])),
-            next: part.next.map(|row| asking.address(&path, &cursor(&row.to_string()), &[])),
+            next: part
+                .next
+                .map(|row| cursor_after(row, &accounts, &system))
+                .transpose()?
+                .map(|cursor| asking.address(&path, &cursor, &[])),
             charts,
             failed: found.failures().count,
             last_error: found.failures().last.clone().unwrap_or_default(),
