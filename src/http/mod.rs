@@ -41,8 +41,8 @@ mod tls;
 mod turns;
 mod visitor;
 
-pub use direct::Ways;
 pub(crate) use api::tokens::read_nonsense as read_token_request;
+pub use direct::Ways;
 pub use router::router;
 pub use server::serve;
 pub use state::{AppState, Services};

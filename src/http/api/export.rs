@@ -27,7 +27,7 @@ use super::asking::{Asked, SCRIPT_TIME, refused};
 use super::selection::Selection;
 use crate::engine::{EndUser, Found, Reader};
 use crate::model::csv::{guarded, push_cell};
-use crate::model::{AttributeId, AttributeType, EndUserId, IntegrationId, Value, number_text};
+use crate::model::{AttributeId, AttributeType, EndUserId, IntegrationId, Permission, Value, number_text};
 use crate::predicate::{AttributeTest, Condition, Test, TextMatch, TextTest};
 use crate::ruleset::{Integration, RuleSet};
 
@@ -157,7 +157,7 @@ pub(crate) async fn export(
 
 /// Everybody who is asked for, as a file, for a caller who may read end users.
 pub(crate) async fn exported<P>(at: &At<P>, form: Form, request: ExportRequest) -> Result<Response, Problem> {
-    let reader = at.reader()?;
+    let reader = at.reader_for(&at.rules, &[Permission::EndUsersRead])?;
     let integration = integration_of(&request, reader.rules())?;
     let selection = match &integration {
         Some(integration) => Selection::of(reader.rules(), &integration.id),

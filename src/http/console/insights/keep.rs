@@ -35,7 +35,7 @@ pub(in crate::http::console) async fn act(Posted { visit, form }: Posted<Visit>)
         None => {
             let taken = |id: &str| {
                 FilterId::new(id).is_ok_and(|id| {
-                    visit.state.filters.list(visit.system(), visit.who()).iter().any(|one| one.id == id)
+                    visit.state.filters.list(visit.system(), &visit.who()).iter().any(|one| one.id == id)
                 })
             };
             FilterId::new(&proposed_segment_id(form.field("name"), &taken))?

@@ -189,7 +189,7 @@ fn saved(visit: &Visit, id: &str) -> Result<Option<std::sync::Arc<Filter>>, Prob
     if id.is_empty() {
         return Ok(None);
     }
-    let found = FilterId::new(id).ok().and_then(|id| visit.state.filters.get(visit.system(), &id, visit.who()));
+    let found = FilterId::new(id).ok().and_then(|id| visit.state.filters.get(visit.system(), &id, &visit.who()));
     found.map(Some).ok_or_else(|| Problem::not_found(format!("there is no filter `{id}`, or none that you may see")))
 }
 
@@ -219,7 +219,7 @@ async fn answer(
     let (asked, reader) = Asked::read(visit, asking.json()?, asking.rule(), reader).await?;
     let turn = asked.turn(&visit.state).await?;
     let (asking, people) = (asking.clone(), visit.path("end-users"));
-    let (accounts, system) = (Arc::clone(&visit.state.accounts), visit.system().clone());
+    let (accounts, system) = (std::sync::Arc::clone(&visit.state.accounts), visit.system().clone());
     aside(move || {
         let _turn = turn;
         let found = reader.find(&asked.question(&reader), SCRIPT_TIME)?;
