@@ -115,10 +115,10 @@ pub enum Op {
         #[serde(rename = "n")]
         first: u64,
         /// The segments, which `moved` names by their place here.
-        #[serde(rename = "m")]
+        #[serde(rename = "m", default)]
         segments: Vec<Arc<str>>,
         /// Each end user with the segments entered and those left, in the order of the moves' numbers.
-        #[serde(rename = "w")]
+        #[serde(rename = "w", default)]
         moved: Vec<(Arc<str>, Vec<u16>, Vec<u16>)>,
         /// Why.
         #[serde(rename = "c")]

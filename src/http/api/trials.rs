@@ -115,7 +115,11 @@ fn trial(body: &[u8], rules: &RuleSet, id: &IntegrationId, limits: &Limits) -> R
         Some(TrialRecord {
             index,
             id: record.id.as_str().to_owned(),
-            attributes: record.sets.iter().map(|(name, value)| (name.to_string(), value.to_json())).collect(),
+            attributes: record
+                .sets
+                .iter()
+                .filter_map(|(place, value)| Some((integration.names.get(*place)?.to_string(), value.to_json())))
+                .collect(),
             ignored: ignored(&fields, integration, &mut room),
         })
     });
