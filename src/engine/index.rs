@@ -9,14 +9,22 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use super::parallel::{Progress, in_parallel, processors};
 use crate::store::RowNo;
 
 /// Rows of a shard, on average, before the number of shards doubles: a new end user copies one shard.
 const SHARD: usize = 256;
 const SEED: u64 = 0x0526_F0C4_1189_0001;
 
-fn hash(id: &str) -> u64 {
+/// What an identifier's place follows from.
+pub(crate) fn hash(id: &str) -> u64 {
     FixedState::with_seed(SEED).hash_one(id)
+}
+
+/// The shard, of so many, of an identifier.
+fn shard_of(hash: u64, shards: usize) -> usize {
+    // The upper half: the table itself uses the lower bits and the top seven.
+    (hash >> 32) as usize & (shards - 1)
 }
 
 /// The rows of a system by identifier.
@@ -39,13 +47,39 @@ impl Index {
         Self { shards: (0..shards).map(|_| Arc::new(HashTable::new())).collect(), rows: 0 }
     }
 
+    /// The index of many rows at once, each beside its identifier's hash, made on every processor.
+    pub(crate) fn of<'a>(hashed: &[Vec<(u64, RowNo)>], id_of: &(dyn Fn(RowNo) -> &'a str + Sync)) -> Self {
+        let rows = hashed.iter().map(Vec::len).sum();
+        let shards = Self::with_capacity(rows).shards.len();
+        let parts = processors().min(shards);
+        let parts = in_parallel(parts, &Progress::default(), |part| {
+            let (first, end) = (part * shards / parts, (part + 1) * shards / parts);
+            let mine = || {
+                let placed = hashed.iter().flatten().map(|(hash, row)| (shard_of(*hash, shards), *hash, *row));
+                placed
+                    .filter(|(shard, ..)| (first..end).contains(shard))
+                    .map(|(shard, hash, row)| (shard - first, hash, row))
+            };
+            // Counted first, no table grows.
+            let mut counts = vec![0_usize; end - first];
+            mine().for_each(|(at, ..)| counts.get_mut(at).into_iter().for_each(|count| *count += 1));
+            let mut tables: Vec<HashTable<RowNo>> = counts.into_iter().map(HashTable::with_capacity).collect();
+            for (at, hashed, row) in mine() {
+                if let Some(table) = tables.get_mut(at) {
+                    table.insert_unique(hashed, row, |other| hash(id_of(*other)));
+                }
+            }
+            Some(tables)
+        });
+        Self { shards: parts.into_iter().flatten().map(Arc::new).collect(), rows }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.rows
     }
 
     fn shard(&self, hash: u64) -> usize {
-        // The upper half: the table itself uses the lower bits and the top seven.
-        (hash >> 32) as usize & (self.shards.len() - 1)
+        shard_of(hash, self.shards.len())
     }
 
     /// The row of an identifier; `id_of` gives a row's identifier.
@@ -110,5 +144,28 @@ mod tests {
             assert_eq!(index.find(id, id_of).is_some(), row % 3 != 0);
         }
         assert_eq!((before.len(), index.len()), (5000, 3333));
+    }
+
+    #[test]
+    fn many_rows_at_once_are_found_as_if_they_had_come_one_by_one() {
+        let ids: Vec<String> = (0..20_000).map(|n| format!("user{n}@example.com")).collect();
+        let id_of = |row: RowNo| ids[row as usize].as_str();
+        for rows in [0_usize, 1, 255, 5_000, 20_000] {
+            let hashed: Vec<Vec<(u64, RowNo)>> = ids[..rows]
+                .chunks(300)
+                .enumerate()
+                .map(|(no, ids)| ids.iter().zip((no * 300) as RowNo..).map(|(id, row)| (hash(id), row)).collect())
+                .collect();
+            let mut index = Index::of(&hashed, &id_of);
+            assert_eq!((index.len(), index.shards.len()), (rows, Index::with_capacity(rows).shards.len()));
+            for (row, id) in ids.iter().enumerate() {
+                assert_eq!(index.find(id, id_of), (row < rows).then_some(row as RowNo), "{id} of {rows}");
+            }
+            // It grows on.
+            for (row, id) in ids.iter().enumerate().skip(rows) {
+                index.insert(id, row as RowNo, &id_of);
+            }
+            assert!(ids.iter().enumerate().all(|(row, id)| index.find(id, id_of) == Some(row as RowNo)));
+        }
     }
 }

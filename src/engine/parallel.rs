@@ -40,6 +40,11 @@ const RUNS: usize = 16;
 /// The processors; asking the system anew reads files.
 static PROCESSORS: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
 
+/// How many threads work at once.
+pub(crate) fn processors() -> usize {
+    *PROCESSORS
+}
+
 /// Does each of `count` pieces of work, on as many threads as there are processors; the results in order.
 pub(crate) fn in_parallel<T: Send>(
     count: usize,

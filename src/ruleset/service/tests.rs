@@ -401,6 +401,12 @@ fn a_slow_script_is_refused_when_new_and_warned_of_at_a_start() {
     let report = report_of(&live, "default");
     assert_eq!(report.errors.len(), 1, "only the new one: {:?}", report.errors);
     assert_eq!(report.errors[0].file, "default/segments/other.rhai");
+    let mut files = live.systems["default"].files.clone();
+    files.insert("segments/other.rhai".to_owned(), script.into());
+    let drafted = |timed| service.draft(&"default".parse().unwrap(), &files, timed).map_err(|errors| errors.len());
+    assert_eq!(drafted(true).map(|_| ()), Err(1));
+    let untimed = drafted(false).unwrap();
+    assert!(untimed.warnings.is_empty(), "who may not see everybody is not told how long they take");
     rules.put("default/segments/other.rhai", "crm.Seats > 9");
     assert!(report_of(&service.reload(), "default").errors.is_empty());
 }
