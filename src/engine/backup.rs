@@ -4,6 +4,7 @@
 //! goes along, so that a backup is everything up to its last commit.
 
 use std::io::Write;
+use std::sync::atomic::Ordering;
 
 use super::checkpoint::{self, Manifest};
 use super::events::EventLog;
@@ -58,7 +59,13 @@ impl Engine {
         // Only now, as no checkpoint drops the journal after it any more.
         let snapshot = self.snapshot();
         let stands_for = snapshot.commit;
-        write_columns(&snapshot, |key, column| backup.piece(key, column))?;
+        write_columns(&snapshot, |key, column| {
+            if self.0.shared.stopping.load(Ordering::Relaxed) {
+                // The last checkpoint waits for us.
+                return Err(StoreError::Failed("the server is stopping".to_owned()));
+            }
+            backup.piece(key, column)
+        })?;
         let (out, commit) = backup.finish(stands_for, &Manifest::of(&snapshot))?;
         Ok((out, Contents::of(&snapshot, commit)))
     }

@@ -277,6 +277,7 @@ impl Engine {
     /// Finishes what was taken, writes a last checkpoint, and ends the threads. Blocks; later writes are refused.
     pub fn stop(&self) {
         let Some(threads) = self.0.threads.lock().take() else { return };
+        self.0.shared.stopping.store(true, Ordering::Relaxed);
         threads.keeper.stop();
         if let Ok(answer) = submit(&self.0.shared, &self.0.queue, Task::Stop) {
             let _ = answer.blocking_recv();

@@ -171,6 +171,8 @@ pub(super) struct Shared {
     pub(super) published: ArcSwap<Snapshot>,
     pub(super) events: EventLog,
     pub(super) disk_full: AtomicBool,
+    /// The server is stopping: whatever takes long gives up.
+    pub(super) stopping: AtomicBool,
     /// Systems whose memberships are being computed.
     pub(super) computing: Mutex<BTreeMap<SystemId, Arc<Progress>>>,
     /// Cells written since the last checkpoint began.
@@ -187,6 +189,7 @@ impl Shared {
             published: ArcSwap::from_pointee(snapshot),
             events,
             disk_full: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             computing: Mutex::default(),
             cells_since_checkpoint: AtomicU64::new(0),
             callers: OnceLock::new(),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Ask, Server, crm, nightly, segment};
+use crate::support::{Server, crm, nightly, segment};
 
 fn address(server: &Server) -> String {
     server.base().trim_start_matches("http://").to_owned()

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use super::kill::files;
-use crate::support::{CLIENT_ID, Home, Server};
+use crate::support::{CLIENT_ID, Home, Server, nightly};
 
 /// End users a call; there are [`CALLS`] calls before the checkpoint and as many after it.
 const PEOPLE: usize = 400;
@@ -130,7 +130,9 @@ fn a_store_cut_short_is_refused() {
     let path = database(whole);
     let length = whole[&path].len();
     let mut refused = 0;
-    for to in [0, 1, 4096, length / 8, length / 4, length / 2, length * 7 / 8, length - 1] {
+    let mut cuts = vec![0, 1, 4096, length / 8, length / 4, length / 2, length * 7 / 8, length - 1];
+    cuts.extend((0..if nightly() { 42 } else { 0 }).map(|step| length * step / 42));
+    for to in cuts {
         let mut data = whole.clone();
         data.get_mut(&path).unwrap().truncate(to);
         if judge(&format!("{} cut from {length} to {to} bytes", path.display()), &data) == Outcome::Refused {
@@ -146,8 +148,9 @@ fn a_flipped_bit_is_refused_or_harmless() {
     let path = database(whole);
     let used: Vec<usize> =
         whole[&path].iter().enumerate().filter(|(_, byte)| **byte != 0).map(|(offset, _)| offset).collect();
-    for eighth in 0..8 {
-        let offset = used[used.len() * eighth / 8 + used.len() / 16];
+    let count = if nightly() { 50 } else { 8 };
+    for part in 0..count {
+        let (offset, eighth) = (used[used.len() * part / count + used.len() / (2 * count)], part % 8);
         let mut data = whole.clone();
         data.get_mut(&path).unwrap()[offset] ^= 1 << eighth;
         judge(&format!("bit {eighth} of byte {offset} of {} flipped", path.display()), &data);
@@ -159,8 +162,9 @@ fn a_zeroed_page_is_refused_or_harmless() {
     let whole = &sample().whole;
     let path = database(whole);
     let pages = whole[&path].len() / 4096;
-    for quarter in 0..4 {
-        let page = pages * quarter / 4;
+    let count = if nightly() { 50 } else { 4 };
+    for part in 0..count {
+        let page = pages * part / count;
         let mut data = whole.clone();
         data.get_mut(&path).unwrap()[page * 4096..(page + 1) * 4096].fill(0);
         judge(&format!("page {page} of {} zeroed", path.display()), &data);
@@ -207,4 +211,33 @@ fn a_half_written_snapshot_is_moved_aside() {
 fn the_sample_has_the_bootstrap_client_still() {
     let server = home(&sample().whole).start();
     assert!(server.client().get("/admin/v1/config").is(200)["items"].is_array(), "as {CLIENT_ID}");
+}
+
+#[test]
+fn a_damaged_store_is_replaced_by_its_last_backup() {
+    let server = home(&sample().whole).start();
+    let backup = server.home.root().join("last.backup");
+    let answer = server.client().request(reqwest::Method::POST, "/admin/v1/maintenance/backup");
+    let bytes = answer.header("accept", "application/octet-stream").send().unwrap().bytes().unwrap();
+    fs::write(&backup, bytes).unwrap();
+    server.kill();
+    let whole = read(&server.home.data());
+    let path = database(&whole);
+    for (what, keep) in [("cut to an eighth", 8), ("cut to half", 2)] {
+        let mut data = whole.clone();
+        let length = data[&path].len();
+        data.get_mut(&path).unwrap().truncate(length / keep);
+        let Err((home, ended)) = home(&data).try_start() else { panic!("{what}: it is served") };
+        assert!(ended.stderr.contains("rollcall restore --replace"), "{what}: {}", ended.stderr);
+        let output = home.run(&["restore", "--replace", backup.to_str().unwrap()]);
+        assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        let server = home.start();
+        let system = server.system("s");
+        for number in 0..2 * CALLS {
+            let counts = system.client.update(&sample().token, &call(number)).counts();
+            assert_eq!(counts.unchanged, PEOPLE as u64, "{what}");
+        }
+        drop(system);
+        server.kill();
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::history::{Caller, Load};
 use super::kill::files;
-use crate::support::{Server, eventually};
+use crate::support::{Server, eventually, nightly};
 
 /// The contract's bound on a graceful stop, with a little room for a busy machine.
 const BOUND: Duration = Duration::from_secs(11);
@@ -27,14 +27,14 @@ fn sigterm_under_load_loses_nothing_and_ends_in_time() {
     let mut server = Server::with(&files()).start();
     let token = server.system("s").token("crm");
     let mut callers = Caller::all();
-    for round in 0..5 {
+    for round in 0..if nightly() { 50 } else { 5 } {
         let client = server.client();
         // Two rounds have a stuck client in them, which may cost the whole bound.
         let stuck = (round % 3 == 1).then(|| {
             let idle = TcpStream::connect(server.base().trim_start_matches("http://")).expect("connect");
             (stuck_client(&server, client.bearer()), idle)
         });
-        let load = Load::new(20 + 15 * round);
+        let load = Load::new(20 + 15 * (round % 10));
         let ended = std::thread::scope(|scope| {
             for caller in &mut callers {
                 let (client, token, load) = (client.clone(), token.as_str(), &load);
