@@ -21,6 +21,7 @@ mod mail;
 mod matrix;
 mod openapi;
 mod operators_cli;
+mod pages;
 mod readme;
 mod recovery;
 mod reload;
