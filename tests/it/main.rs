@@ -15,6 +15,7 @@ mod api;
 mod browser;
 mod cli;
 mod cli_reading;
+mod console;
 mod dataset;
 mod first_run;
 mod mail;

@@ -32,6 +32,21 @@ each("form[data-invite]", (form) => {
   area.replaceWith(row);
   field.append(list, live);
 
+  // Each address has its own name at the identity provider, so each chip has a field for it.
+  const method = form.querySelector("select[name=login_method]");
+  const single = form.querySelector("[data-sso-field]");
+  const first = single?.querySelector("input").value ?? "";
+  single?.remove();
+  const bySso = () => method?.value === "sso";
+  const tellSso = (item) => {
+    const field = item.querySelector("[name=email_sso_id]");
+    if (!field) return;
+    item.classList.toggle("sso", bySso());
+    field.hidden = !bySso();
+    field.required = bySso();
+  };
+  method?.addEventListener("change", () => list.querySelectorAll(".chip").forEach(tellSso));
+
   const taken = () => new Set([...list.querySelectorAll("input[name=email]")].map((one) => one.value.toLowerCase()));
 
   function chip(mail) {
@@ -67,7 +82,19 @@ each("form[data-invite]", (form) => {
       name.append(why);
       item.classList.add("bad");
     }
-    item.append(name, email, role, remove);
+    item.append(name, email, role);
+    if (method) {
+      const id = document.createElement("input");
+      id.type = "text";
+      id.name = "email_sso_id";
+      id.autocomplete = "off";
+      id.placeholder = "SSO ID";
+      id.value = list.children.length ? "" : first;
+      id.setAttribute("aria-label", `SSO ID of ${mail}`);
+      item.append(id);
+    }
+    item.append(remove);
+    tellSso(item);
     return item;
   }
 

@@ -10,6 +10,12 @@ each("time[datetime]", (time) => {
   time.textContent = zoned.format(at);
 });
 
+// On a phone the navigation is one line: what is open is in sight.
+each(".nav a[aria-current]", (link) => {
+  const nav = link.closest(".nav");
+  nav.scrollLeft = link.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
+});
+
 // `<button data-copies="id">` copies what that element holds.
 each("button[data-copies]", (button) => {
   button.hidden = false;
