@@ -22,7 +22,6 @@ mod mail;
 mod matrix;
 mod openapi;
 mod operators_cli;
-mod pages;
 mod readme;
 mod recovery;
 mod reload;

@@ -9,7 +9,7 @@ use crate::support::{Browser, CLIENT_ID, CLIENT_SECRET, FIRST_EMAIL, FIRST_PASSW
 const SAMPLE: &str = r#"{"Login": "jane@example.com", "Plan": "gold", "Score": 7}"#;
 
 #[track_caller]
-fn log_in(server: &Server) -> Browser {
+pub(super) fn log_in(server: &Server) -> Browser {
     let browser = Browser::start();
     browser.open(&format!("{}/login", server.base()));
     browser.find("#email").fill(FIRST_EMAIL);

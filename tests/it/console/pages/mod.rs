@@ -1,6 +1,7 @@
 //! The console's pages of a system: integrations, segments, insights, end users; in a browser, and without scripts.
 
 mod end_users;
+mod hostile;
 mod insights;
 mod integrations;
 mod segments;
