@@ -186,3 +186,27 @@ fn rules_that_would_not_load_there_are_not_promoted() {
     assert!(production.has_file("integrations/old.toml"));
     assert_eq!(production.file("segments/big.rhai"), segment("crm.Seats >= 50"));
 }
+
+#[test]
+fn a_filter_becomes_a_rule_and_a_rule_a_filter() {
+    let system = system();
+    let convert = |body: &Value, status: u16| system.client.post(&system.admin("convert"), body).is(status);
+    let seats = json!({ "attribute": "crm.Seats", "operator": "at_least", "value": 50 });
+    let either = json!({ "any": [seats, { "not": { "segment": "huge" } }] });
+    let rule = "crm.Seats >= 50 || !in_segment(\"huge\")";
+    let expected = json!({ "rule": rule, "where": either, "mode": "index", "why": null });
+    assert_eq!(convert(&json!({ "where": either }), 200), expected);
+    let back = convert(&json!({ "rule": "// Name\ncrm.Seats >= 50 && is_set(crm.Signup)" }), 200);
+    let set = json!({ "attribute": "crm.Signup", "operator": "is_set" });
+    assert_eq!(back["where"], json!({ "all": [set, seats] }));
+
+    let script = convert(&json!({ "rule": "let n = 0; while n < 3 { n += 1; } n == crm.Seats" }), 200);
+    assert_eq!((&script["where"], &script["mode"]), (&Value::Null, &json!("script")));
+    assert!(script["why"].as_str().unwrap().contains("line 1"), "{script}");
+    let told = convert(&json!({ "where": { "attribute": "crm.Sets", "operator": "is_set" } }), 422);
+    assert_eq!(told["errors"][0]["pointer"], "/where/attribute");
+    let told = convert(&json!({ "rule": "crm.Sets > 1" }), 422);
+    assert!(told["errors"][0]["detail"].as_str().unwrap().starts_with("1:"), "{told}");
+    convert(&json!({}), 422);
+    convert(&json!({ "where": seats, "rule": "true" }), 422);
+}

@@ -6,7 +6,7 @@ use super::logged_in;
 use crate::support::{ADMIN, ADMIN_PASSWORD, operators_setup, user};
 
 /// Each sets `window.pwned`, if it runs.
-const PAYLOADS: &[&str] = &[
+pub(super) const PAYLOADS: &[&str] = &[
     "<script>window.pwned=1</script>",
     "\"><script>window.pwned=1</script>",
     "'><img src=x onerror=window.pwned=1>",

@@ -3,6 +3,7 @@
 mod forms;
 mod frame;
 mod hostile;
+mod pages;
 mod plain;
 mod users;
 mod walk;

@@ -57,7 +57,7 @@ function edit(form) {
 
   text.addEventListener("input", () => {
     check.dataset.stale = "";
-    later(() => { toConditions(); preview(); });
+    later(async () => { if (!counts || (await preview())) toConditions(); });
   });
   text.addEventListener("keydown", (event) => {
     if (event.key === "s" && (event.ctrlKey || event.metaKey)) {
@@ -68,15 +68,20 @@ function edit(form) {
   const id = () => form.elements.id?.value || form.dataset.id || "draft_segment";
   if (counts) preview();
 
+  // Whether the text has no mistake.
   async function preview() {
     const turn = (asked += 1);
     const answer = await send(`${api}/preview`, { files: { [`segments/${id()}.rhai`]: text.value } }).catch(() => null);
-    if (turn !== asked || !answer) return;
+    if (turn !== asked || !answer) return false;
     delete check.dataset.stale;
-    if (!answer.ok) return tell((await problem(answer)).map((one) => one.detail), []);
+    if (!answer.ok) {
+      tell((await problem(answer)).map((one) => one.detail), []);
+      return false;
+    }
     const found = await answer.json();
-    if (found.errors.length) return tell([], found.errors);
-    show(found);
+    if (found.errors.length) tell([], found.errors);
+    else show(found);
+    return found.errors.length === 0;
   }
 
   function tell(words, errors) {

@@ -137,8 +137,10 @@ pub(in crate::http::console) async fn page(visit: Visit, query: RawQuery) -> Res
     };
     let known = attributes::all(&reader).items;
     if asking.select.is_empty() {
-        let filled = known.iter().filter(|item| item.count > 0).map(|item| item.id.clone());
-        asking.select = filled.take(COLUMNS).collect();
+        // What is known of most.
+        let mut filled: Vec<_> = known.iter().filter(|item| item.count > 0).collect();
+        filled.sort_by_key(|item| std::cmp::Reverse(item.count));
+        asking.select = filled.into_iter().take(COLUMNS).map(|item| item.id.clone()).collect();
     }
     let (path, chosen) = (visit.path("insights"), asking.select.clone());
     let row = |item: &AttributeItem| AttributeRow {

@@ -1,0 +1,108 @@
+//! A person in a browser: an integration made by the wizard, its first call, its attribute in Insights, a segment of it, and
+//! the segment's count as it changes.
+
+use std::process::Command;
+
+use super::house;
+use crate::support::{Browser, CLIENT_ID, CLIENT_SECRET, FIRST_EMAIL, FIRST_PASSWORD, Server};
+
+const SAMPLE: &str = r#"{"Login": "jane@example.com", "Plan": "gold", "Score": 7}"#;
+
+#[track_caller]
+pub(super) fn log_in(server: &Server) -> Browser {
+    let browser = Browser::start();
+    browser.open(&format!("{}/login", server.base()));
+    browser.find("#email").fill(FIRST_EMAIL);
+    browser.find("#password").fill(FIRST_PASSWORD);
+    browser.find("main button").click();
+    browser.find("h1");
+    browser
+}
+
+/// Chooses an option of a drop-down by its words, as the keyboard would.
+#[track_caller]
+fn choose(browser: &Browser, selector: &str, words: &str) {
+    browser.find(selector).press(words);
+}
+
+#[track_caller]
+fn text(browser: &Browser, selector: &str) -> String {
+    browser.find(selector).text()
+}
+
+#[test]
+fn from_the_wizard_to_a_segment_that_counts() {
+    let server = house();
+    let browser = log_in(&server);
+    let open = |path: &str| browser.open(&format!("{}/console/systems/s/{path}", server.base()));
+
+    open("integrations");
+    browser.find("a[href$='/integrations/new']").click();
+    browser.find("#name").fill("Loyalty");
+    browser.find("button[value=name].primary").click();
+    browser.find("#sample").fill(SAMPLE);
+    browser.find("[data-proposes]").click();
+    browser.becomes("document.querySelector('#identifier')?.value === 'Login'");
+    browser.find("button[value=create].primary").click();
+    let curl = text(&browser, "#curl");
+    assert!(curl.contains("\"Login\"") && curl.contains("<access token>"), "{curl}");
+
+    // The line is sent as it stands, with an access token in it.
+    let token = server.token_of(CLIENT_ID, CLIENT_SECRET);
+    let line = curl.replace("<access token>", &token).replace("\"Plan\": \"text\"", "\"Plan\": \"gold\"");
+    let sent =
+        Command::new("sh").args(["-c", &format!("{line} --silent --fail-with-body --noproxy '*'")]).output().unwrap();
+    assert!(sent.status.success(), "{line}\n{}", String::from_utf8_lossy(&sent.stdout));
+
+    open("insights");
+    choose_condition(&browser, "Loyalty", "Plan", "gold");
+    browser.becomes("document.querySelector('#total')?.textContent.startsWith('1 ')");
+    assert!(text(&browser, "#results").contains("jane@example.com"));
+    browser.becomes("document.querySelector('#charts .chart')");
+
+    open("new-segment");
+    browser.find("#name").fill("Golden");
+    choose_condition(&browser, "Loyalty", "Plan", "gold");
+    browser.becomes("document.querySelector('#text').value.includes('loyalty.Plan == \"gold\"')");
+    browser.becomes("document.querySelector('#check .stat dd')?.textContent === '1'");
+    browser.find("button[value=save]").click();
+    browser.becomes("document.querySelector('h1')?.textContent === 'Golden'");
+    assert_eq!(server.system("s").file("segments/golden.rhai"), "// Golden\nloyalty.Plan == \"gold\"\n");
+
+    open("segments");
+    assert_eq!(text(&browser, "[data-count=golden]"), "1");
+    // The page follows from the moment on at which its connection stands; it asks once then.
+    browser.becomes("performance.getEntriesByType('resource').some(one => one.name.endsWith('/segments?limit=1000'))");
+    server.system("s").update("loyalty", &serde_json::json!([{ "Login": "joe", "Plan": "gold" }])).is(200);
+    browser.becomes("document.querySelector('[data-count=golden]').textContent === '2'");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
+}
+
+#[track_caller]
+fn choose_condition(browser: &Browser, integration: &str, attribute: &str, value: &str) {
+    let add = "#conditions .group-foot button";
+    browser.find(add).click();
+    choose(browser, "[data-part=integration]", integration);
+    choose(browser, "[data-part=attribute]", attribute);
+    browser.find("[data-part=value]").fill(value);
+}
+
+#[test]
+fn text_and_conditions_are_made_from_each_other() {
+    let server = house();
+    let browser = log_in(&server);
+    browser.open(&format!("{}/console/systems/s/segments/big", server.base()));
+    browser.becomes("document.querySelector('[data-part=value]')?.value === '50'");
+    browser.find("[data-part=value]").fill("10");
+    browser.becomes("document.querySelector('#text').value === '// Test\\ncrm.Seats > 10\\n'");
+    browser.becomes("document.querySelector('#check').textContent.includes('Would enter1')");
+
+    browser.find("#text").fill("// Test\ncrm.Sets > 10");
+    browser.becomes("document.querySelector('#check .wrong')?.textContent.includes('Line 2, column 5')");
+    browser.find("#text").fill("// Test\ncrm.Seats > 5 && crm.Customer_Type == \"free\"");
+    browser.becomes("document.querySelectorAll('.condition').length === 2");
+    browser.find("#text").fill("// Test\nlet n = 0; while n < 3 { n += 1; } n == crm.Seats");
+    browser.becomes("!document.querySelector('#no-builder').hidden");
+    browser.becomes("document.querySelector('#check').textContent.includes('runs as a script')");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
+}
