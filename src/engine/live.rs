@@ -13,7 +13,7 @@ use super::bound::Around;
 use super::catalogue::SharedCatalogue;
 use super::judge::{Judge, Places, Way};
 use super::mask::Mask;
-use super::members::Members;
+use super::members::{Members, Shift};
 use super::parallel::Progress;
 use super::snapshot::{EndUser, SystemData, locate};
 use crate::model::{AttributeId, Date, Timestamp, Value};
@@ -118,7 +118,7 @@ impl Live {
 
     /// Judges rows of one chunk whose values have changed, by every segment: what [`Live::judge_row`] does, at once for
     /// all. Gives, for each place where that changed anything, for whom it did, and for whom of them it holds now.
-    pub(crate) fn judge_chunk(&mut self, data: &SystemData, no: usize, rows: &Mask) -> Vec<(usize, Mask, Mask)> {
+    pub(crate) fn judge_chunk(&mut self, data: &SystemData, no: usize, rows: &Mask) -> Vec<Shift> {
         self.judge = self.judge_for(&data.catalogue);
         let progress = Progress::default();
         let mut masks: Vec<Mask> = Vec::with_capacity(self.judge.ways.len());
@@ -131,7 +131,7 @@ impl Live {
             let mask = before.without(rows).or(&now);
             let changed = mask.xor(&before);
             if !changed.is_empty() {
-                changes.push((place, changed, now.and(&changed)));
+                changes.push(Shift { place, changed, now: now.and(&changed) });
             }
             masks.push(mask);
         }

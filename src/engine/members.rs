@@ -48,6 +48,17 @@ impl ChunkMembers {
     }
 }
 
+/// What changed of one segment's members in one chunk.
+#[derive(Debug)]
+pub(crate) struct Shift {
+    /// The segment's place.
+    pub(crate) place: usize,
+    /// Who entered or left it.
+    pub(crate) changed: Mask,
+    /// Who of them is in it now.
+    pub(crate) now: Mask,
+}
+
 /// Who is in which segment of a system.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Members {
@@ -84,7 +95,7 @@ impl Members {
     }
 
     /// Exchanges the bits of a chunk: by place all of them, and for those that changed who changed and who is in it now.
-    pub(crate) fn set_chunk(&mut self, chunk: usize, masks: &[Mask], changes: &[(usize, Mask, Mask)]) {
+    pub(crate) fn set_chunk(&mut self, chunk: usize, masks: &[Mask], changes: &[Shift]) {
         let segments = self.segments;
         if self.chunks.len() <= chunk {
             self.chunks.resize_with(chunk + 1, || Arc::new(ChunkMembers::empty(segments)));
@@ -92,7 +103,7 @@ impl Members {
         if let Some(bits) = self.chunks.get_mut(chunk) {
             *bits = Arc::new(ChunkMembers::of(masks));
         }
-        for (place, changed, now) in changes {
+        for Shift { place, changed, now } in changes {
             if let Some(count) = self.counts.get_mut(*place) {
                 *count = *count + now.count() - changed.without(now).count();
             }

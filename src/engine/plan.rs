@@ -12,6 +12,7 @@ use super::catalogue::{Spec, Typed};
 use super::column::ROWS;
 use super::events::EventLog;
 use super::mask::Mask;
+use super::members::Shift;
 use super::snapshot::locate;
 use super::state::{Moved, Stamp, State, cell_ref, code_of};
 use super::writer::{Mode, Outcome, Record, RecordWrite, Update};
@@ -186,10 +187,10 @@ impl<'a> Plan<'a> {
         &mut self,
         no: SystemNo,
         system: &SystemId,
-        changes: Vec<(usize, Vec<(usize, Mask, Mask)>)>,
+        changes: Vec<(usize, Vec<Shift>)>,
         cause: Arc<Cause>,
     ) {
-        let moves = changes.iter().flat_map(|(_, changes)| changes).map(|(_, changed, _)| changed.count()).sum();
+        let moves = changes.iter().flat_map(|(_, changes)| changes).map(|shift| shift.changed.count()).sum();
         let (next, told) = self.number(no);
         let first = *next;
         if *told + moves > MAX_TOLD {
@@ -203,7 +204,7 @@ impl<'a> Plan<'a> {
         let mut moved = Vec::new();
         for (chunk, changes) in changes {
             let mut rows: BTreeMap<usize, (Vec<u16>, Vec<u16>)> = BTreeMap::new();
-            for (place, changed, now) in &changes {
+            for Shift { place, changed, now } in &changes {
                 let Ok(place) = u16::try_from(*place) else { continue };
                 for at in changed.rows() {
                     let (entered, left) = rows.entry(at).or_default();

@@ -11,6 +11,7 @@ use super::catalogue::{CREATED, Catalogue, IDS, Spec, UPDATED};
 use super::column::{CellRef, ROWS};
 use super::index::{self, Index};
 use super::mask::Mask;
+use super::members::Shift;
 use super::parallel::{Progress, in_parallel};
 use super::snapshot::{Chunk, Snapshot, SystemData, locate};
 use crate::model::{AttributeId, AttributeName, AttributeType, IntegrationId, SystemId};
@@ -172,7 +173,7 @@ impl State {
 
     /// Judges many rows of one chunk whose values were just changed: for each segment whose answer changed for some,
     /// its place, for whom it changed, and for whom of them it holds now.
-    pub(crate) fn judge_chunk(&mut self, system: &SystemId, no: usize, rows: &Mask) -> Vec<(usize, Mask, Mask)> {
+    pub(crate) fn judge_chunk(&mut self, system: &SystemId, no: usize, rows: &Mask) -> Vec<Shift> {
         if let Some(watched) = &mut self.watched {
             watched.extend(rows.rows().map(|at| (system.clone(), (no * ROWS + at) as RowNo)));
         }

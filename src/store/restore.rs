@@ -144,7 +144,7 @@ impl Making<'_> {
     }
 
     /// Writes the manifest and the seal. That comes last, so that what was not finished is an empty store at most.
-    fn finish(self) -> Result<(Vec<(String, Vec<u8>)>, u64), StoreError> {
+    fn finish(self) -> Result<(Vec<NamedFile>, u64), StoreError> {
         let state = self.state.ok_or_else(|| bad("it does not say what its pieces stand for"))?;
         let Some(end) = self.end else {
             // A backup of a store in which nothing was ever stored.
@@ -161,6 +161,9 @@ impl Making<'_> {
         Ok((self.files, end.number))
     }
 }
+
+/// A file beside the store, by name.
+type NamedFile = (String, Vec<u8>);
 
 /// The items of a backup as they are read.
 struct Items<R: Read> {
