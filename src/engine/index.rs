@@ -9,7 +9,11 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use super::catalogue::IDS;
+use super::column::ROWS;
+use super::mask::Mask;
 use super::parallel::{Progress, in_parallel, processors};
+use super::snapshot::SystemData;
 use crate::store::RowNo;
 
 /// Rows of a shard, on average, before the number of shards doubles: a new end user copies one shard.
@@ -17,7 +21,7 @@ const SHARD: usize = 256;
 const SEED: u64 = 0x0526_F0C4_1189_0001;
 
 /// What an identifier's place follows from.
-pub(crate) fn hash(id: &str) -> u64 {
+fn hash(id: &str) -> u64 {
     FixedState::with_seed(SEED).hash_one(id)
 }
 
@@ -47,8 +51,19 @@ impl Index {
         Self { shards: (0..shards).map(|_| Arc::new(HashTable::new())).collect(), rows: 0 }
     }
 
+    /// The index of everybody in a system.
+    pub(crate) fn of_all(data: &SystemData) -> Self {
+        let hashed = in_parallel(data.chunks.len(), &Progress::default(), |no| {
+            let ids = data.chunks.get(no)?.column(IDS)?;
+            let rows = Mask::of(ids.present());
+            let hashed = |at| Some((hash(ids.text(at)?), (no * ROWS + at) as RowNo));
+            Some(rows.rows().filter_map(hashed).collect())
+        });
+        Self::of(&hashed, &|row| data.id(row))
+    }
+
     /// The index of many rows at once, each beside its identifier's hash, made on every processor.
-    pub(crate) fn of<'a>(hashed: &[Vec<(u64, RowNo)>], id_of: &(dyn Fn(RowNo) -> &'a str + Sync)) -> Self {
+    fn of<'a>(hashed: &[Vec<(u64, RowNo)>], id_of: &(dyn Fn(RowNo) -> &'a str + Sync)) -> Self {
         let rows = hashed.iter().map(Vec::len).sum();
         let shards = Self::with_capacity(rows).shards.len();
         let parts = processors().min(shards);

@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use super::catalogue::{CREATED, Catalogue, IDS, Spec, UPDATED};
 use super::column::{CellRef, ROWS};
-use super::index::{self, Index};
+use super::index::Index;
 use super::mask::Mask;
 use super::members::Shift;
-use super::parallel::{Progress, in_parallel};
 use super::snapshot::{Chunk, Snapshot, SystemData, locate};
 use crate::model::{AttributeId, AttributeName, AttributeType, IntegrationId, SystemId};
 use crate::ruleset::RuleSet;
@@ -127,13 +126,7 @@ impl State {
     pub(crate) fn index_all(mut self) -> Self {
         for data in self.snapshot.systems.values_mut() {
             let data = Arc::make_mut(data);
-            let hashed = in_parallel(data.chunks.len(), &Progress::default(), |no| {
-                let ids = data.chunks.get(no)?.column(IDS)?;
-                let rows = Mask::of(ids.present());
-                let hashed = |at| Some((index::hash(ids.text(at)?), (no * ROWS + at) as RowNo));
-                Some(rows.rows().filter_map(hashed).collect())
-            });
-            data.index = Arc::new(Index::of(&hashed, &|row| data.id(row)));
+            data.index = Arc::new(Index::of_all(data));
         }
         Self::from_snapshot(self.snapshot)
     }

@@ -9,13 +9,14 @@ mod reads;
 mod writes;
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Ask, Client, Reply, Server, System, Visitor, integration, segment, token_in, user};
-
-const PASSWORD: &str = "canary-Battery!paper-18";
+use crate::support::{
+    Ask, Client, PASSWORD, Reply, Server, System, Visitor, integration, operator as stored, segment, user,
+};
 
 /// Who asks: a client with an access token, or an operator in a session.
 trait Asker {
@@ -36,9 +37,12 @@ impl Asker for Visitor {
     }
 }
 
+/// Operators that there are from the start, each for one test: so none waits for a mail.
+const OPERATORS: usize = 40;
+
 /// A server with roles that split what one may do with end users.
 fn start() -> Server {
-    Server::with(&[("idle/integrations/crm.toml", crm())])
+    let server = Server::with(&[("idle/integrations/crm.toml", crm())])
         // Scripts take long where nothing is optimized.
         .config("[limits]\nscript_us = 100000\n")
         .role("Reader", &["end_users:read", "segments:read", "integrations:read", "systems:read"])
@@ -47,7 +51,15 @@ fn start() -> Server {
         .role("Writer", &["end_users:write"])
         .role("Keeper", &["end_users:delete"])
         .env("ROLLCALL_SERVER__TRUSTED_PROXIES", "127.0.0.1")
-        .start()
+        .start();
+    // One record for all, as hashing passwords takes its time.
+    let record = stored("", &json!({ "data_access": [] }));
+    let named = |n: usize| {
+        let mut record = record.clone();
+        (record["username"], record["email"]) = (json!(format!("op{n}")), json!(format!("op{n}@example.com")));
+        record
+    };
+    server.put_operators(&(0..OPERATORS).map(named).collect::<Vec<_>>())
 }
 
 /// The server that these tests share.
@@ -63,18 +75,25 @@ fn server() -> &'static Server {
 /// An operator with these entries of data access, logged in. Each entry's role is held.
 #[track_caller]
 fn operator(server: &Server, access: &[Value]) -> Visitor {
-    let username = crate::support::fresh("op");
+    named_operator(server, access).1
+}
+
+/// The same with the username, which no other test has.
+#[track_caller]
+fn named_operator(server: &Server, access: &[Value]) -> (String, Visitor) {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::SeqCst);
+    assert!(number < OPERATORS, "there are no more operators: raise OPERATORS");
+    let username = format!("op{number}");
     let mut roles: Vec<&str> = access.iter().map(|entry| entry["role"].as_str().unwrap()).collect();
     roles.dedup();
-    let mut made = user(&username, roles.first().unwrap_or(&"Reader"));
-    made["roles"]["extra_roles"] = roles.iter().skip(1).map(|role| json!({ "role": role })).collect();
-    made["data-access"]["organization"] = json!(access);
-    server.client().post("/admin/v1/users", &made).is(200);
-    let token = token_in(&server.home.mail_to(&format!("{username}@example.com"), 1));
+    let mut body = user(&username, roles.first().unwrap_or(&"Reader"));
+    body["roles"]["extra_roles"] = roles.iter().skip(1).map(|role| json!({ "role": role })).collect();
+    body["data-access"]["organization"] = json!(access);
+    server.client().put(&format!("/admin/v1/users/{username}"), &body).is(200);
     let visitor = server.visitor();
-    visitor.post("/accounts/activate", &json!({ "token": token, "password": PASSWORD })).is(204);
     visitor.log_in(&username, PASSWORD).is(204);
-    visitor
+    (username, visitor)
 }
 
 fn crm() -> String {

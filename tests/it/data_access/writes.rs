@@ -91,22 +91,18 @@ fn a_filter_stays_its_owners_whoever_is_called_alike() {
     let whole = system_of(server, &["A"]);
     let path = whole.public("filters/mine");
     let body = json!({ "where": { "all": [] }, "shared": true });
-    let (client_id, client) = server.client_of("Editor", None);
-    // An operator who is called as the client is.
-    let mut made = crate::support::user(&client_id, "Reader");
-    made["data-access"]["organization"] = json!([entry("Reader", &whole.id, "*")]);
-    server.client().post("/admin/v1/users", &made).is(200);
-    let token = crate::support::token_in(&server.home.mail_to(&format!("{client_id}@example.com"), 1));
-    let operator = server.visitor();
-    operator.post("/accounts/activate", &json!({ "token": token, "password": super::PASSWORD })).is(204);
-    operator.log_in(&client_id, super::PASSWORD).is(204);
+    let (name, operator) = super::named_operator(server, &[entry("Reader", &whole.id, "*")]);
+    // A client that is called as the operator is.
+    let made = server.client().post("/admin/v1/clients", &json!({ "client_id": name, "role": "Editor" })).is(201);
+    let token = server.token_of(&name, made["client_secret"].as_str().unwrap());
+    let client = server.anonymous().with_bearer(&token);
     let put = |body: &Value| operator.ask(operator.request(Method::PUT, &path).json(body));
-    assert_eq!(put(&body).is(201)["owner"], client_id.as_str());
+    assert_eq!(put(&body).is(201)["owner"], name.as_str());
     client.put(&path, &body).problem(403).says("somebody else");
     client.delete(&path).problem(403);
     put(&json!({ "where": { "all": [] }, "shared": false })).is(200);
     client.get(&path).problem(404);
     operator.delete(&path).is(204);
-    assert_eq!(client.put(&path, &body).is(201)["owner"], client_id.as_str());
+    assert_eq!(client.put(&path, &body).is(201)["owner"], name.as_str());
     operator.delete(&path).problem(403);
 }

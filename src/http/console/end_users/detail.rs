@@ -165,7 +165,7 @@ pub(in crate::http::console) async fn page(
     asking: Result<Query<Asking>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let id = visit.end_user()?;
-    let why = asking.unwrap_or_default().0.why.filter(|_| visit.demand(Permission::SegmentsRead).is_ok());
+    let why = asking.unwrap_or_default().0.why;
     let reader = visit.reader()?;
     let base = visit.path("end-users");
     let path = path_of(&base, id.as_str());
@@ -175,11 +175,17 @@ pub(in crate::http::console) async fn page(
     let enabled = reader.rules().integrations.values().filter(|integration| integration.enabled);
     let sources = enabled.filter_map(|integration| source(&end_user, integration)).collect();
     let (created_at, updated_at) = (Moment::of(end_user.created_at()), Moment::of(end_user.updated_at()));
-    let in_segments = visit.demand(Permission::SegmentsRead).is_ok().then(|| reader.segments_of(&id).segments);
-    let segments = in_segments.map(|members| rows(&reader, &members, why.as_deref()));
+    // Segments are for who may read both of this one.
+    let both = [Permission::EndUsersRead, Permission::SegmentsRead];
+    let judged = if visit.demand(Permission::SegmentsRead).is_ok() {
+        Some(visit.reader_for(&visit.rules, &both)?).filter(|reader| reader.end_user(&id).is_some())
+    } else {
+        None
+    };
+    let segments = judged.as_ref().map(|reader| rows(reader, &reader.segments_of(&id).segments, why.as_deref()));
     let members = segments.iter().flatten().filter(|row| row.member).count();
-    let explained = match why.as_deref().and_then(|why| SegmentId::new(why).ok()) {
-        Some(segment) => explain_one(reader, id.clone(), segment).await?,
+    let explained = match judged.zip(why.as_deref().and_then(|why| SegmentId::new(why).ok())) {
+        Some((reader, segment)) => explain_one(reader, id.clone(), segment).await?,
         None => None,
     };
     let page = DetailPage {

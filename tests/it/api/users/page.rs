@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{ADMIN, fresh, operators, token_in, user};
+use crate::support::{ADMIN, fresh, operators, operators_setup, token_in, user};
 
 fn path(username: &str) -> String {
     format!("/admin/v1/users/{username}")
@@ -28,8 +28,9 @@ fn create_or_add_new_users_with_role_systems_and_login_method() {
 
 #[test]
 fn who_is_invited_activates_the_account_signs_up_and_logs_in() {
-    let server = operators();
-    let email = format!("{}@example.com", fresh("page"));
+    let server = operators_setup().start();
+    let email = "page@example.com".to_owned();
+    let status = |email: &str| server.client().get(&path(email)).is(200)["_system_properties"]["status"].clone();
     let body = json!({ "emails": email, "role": "Viewer", "systems": ["shop"] });
     assert_eq!(server.client().post("/admin/v1/invitations", &body).is(200)["items"][0]["result"], "invited");
     let mail = server.home.mail_to(&email, 1);
