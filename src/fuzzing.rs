@@ -49,9 +49,7 @@ pub fn csv(file: &[u8]) {
 /// A filter; one that is taken can be written and read again.
 pub fn filter(json: &[u8]) {
     let (Ok(json), Some(rules)) = (serde_json::from_slice(json), RULES.as_ref()) else { return };
-    if let Ok(condition) = parse_where(&json, "", rules)
-        && let Some(written) = to_where(&condition)
-    {
+    if let Some(written) = parse_where(&json, "", rules).ok().and_then(|condition| to_where(&condition)) {
         assert!(parse_where(&written, "", rules).is_ok(), "written as {written}");
     }
 }

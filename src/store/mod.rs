@@ -55,7 +55,7 @@ pub use codec::{decode, encode};
 pub use entry::{Cause, Cell, ColumnNo, Entry, Op, RowNo, SystemNo, Table};
 pub use error::StoreError;
 pub use records::KeyValue;
-pub use restore::{BackupSummary, Restored, read_backup, restore};
+pub use restore::{BackupSummary, Restored, SmallFile, read_backup, restore};
 pub use swap::{FolderLock, RESTORING, has_store, lock_folder, swap};
 
 use checkpoint::{Manifest, Shelf, Staged};

@@ -22,13 +22,16 @@ const MOST: u32 = 512 << 20;
 /// The checkpoint that the pieces are put down as.
 const CHECKPOINT: u64 = 1;
 
+/// A small file of the data folder: its name and its content.
+pub type SmallFile = (String, Vec<u8>);
+
 /// What was in a backup beside the store.
 #[derive(Debug)]
 pub struct Restored {
     /// When and by what it was made.
     pub head: BackupHead,
-    /// Small files of the data folder: name and content.
-    pub files: Vec<(String, Vec<u8>)>,
+    /// Small files of the data folder.
+    pub files: Vec<SmallFile>,
     /// The last entry.
     pub last: u64,
 }
@@ -87,7 +90,7 @@ struct Making<'a> {
     pieces: BTreeMap<PieceKey, Label>,
     state: Option<StateItem>,
     end: Option<End>,
-    files: Vec<(String, Vec<u8>)>,
+    files: Vec<SmallFile>,
 }
 
 impl Making<'_> {
@@ -144,7 +147,7 @@ impl Making<'_> {
     }
 
     /// Writes the manifest and the seal. That comes last, so that what was not finished is an empty store at most.
-    fn finish(self) -> Result<(Vec<NamedFile>, u64), StoreError> {
+    fn finish(self) -> Result<(Vec<SmallFile>, u64), StoreError> {
         let state = self.state.ok_or_else(|| bad("it does not say what its pieces stand for"))?;
         let Some(end) = self.end else {
             // A backup of a store in which nothing was ever stored.
@@ -161,9 +164,6 @@ impl Making<'_> {
         Ok((self.files, end.number))
     }
 }
-
-/// A file beside the store, by name.
-type NamedFile = (String, Vec<u8>);
 
 /// The items of a backup as they are read.
 struct Items<R: Read> {

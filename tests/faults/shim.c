@@ -5,6 +5,7 @@
  *     So after a kill -9 the logs hold all that a power cut might take, and whoever plays the power cut takes of it what
  *     they like. sync_file_range is no sync. Real syncs are left out: what matters is that the process asked for them.
  *   - The N-th write or sync from now on fails, as the control file says.
+ * With $SHIM_LIES, syncs are answered and keep nothing: a disk that lies, to show that a loss is noticed.
  * The clock: CLOCK_REALTIME is moved by as many seconds as the control file says.
  *
  * Control file ($SHIM_CONTROL), mapped, so that it counts from the moment it is written:
@@ -179,7 +180,7 @@ static int synced(int fd, const char *real_name) {
         errno = control->err ? control->err : EIO;
         return -1;
     }
-    if (undo) {
+    if (undo && !getenv("SHIM_LIES")) {
         int out = log_of(name, O_WRONLY | O_TRUNC);
         if (out >= 0) close(out);
     }
