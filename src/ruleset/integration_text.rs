@@ -109,7 +109,7 @@ impl IntegrationForm {
         set_text(table, "description", &self.description, "");
         set_text(table, "kind", kind, if is_new { "" } else { "api" });
         set_text(table, "user_identifier", &self.user_identifier, "");
-        if table.get("enabled").map_or(true, |item| item.as_bool().unwrap_or_default()) != self.enabled {
+        if table.get("enabled").is_none_or(|item| item.as_bool().unwrap_or_default()) != self.enabled {
             set(table, "enabled", value(self.enabled));
         }
         // A list in brackets is kept as it is as long as it says what the form says.

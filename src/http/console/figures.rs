@@ -243,10 +243,10 @@ mod tests {
 
     #[test]
     fn a_line_goes_from_its_first_to_its_last_hour() {
-        let spark = Spark::new(&[(at(0), 10), (at(1), 30), (at(4), 20)]);
+        let spark = Spark::new([(at(0), 10), (at(1), 30), (at(4), 20)]);
         assert_eq!(spark.points(96.0, 26.0), "M0.0 24.0L24.0 2.0L96.0 13.0");
-        assert_eq!(Spark::new(&[(at(0), 10), (at(1), 10)]).points(96.0, 26.0), "M0.0 13.0L96.0 13.0");
-        assert_eq!(Spark::new(&[(at(0), 10)]).to_string(), "");
+        assert_eq!(Spark::new([(at(0), 10), (at(1), 10)]).points(96.0, 26.0), "M0.0 13.0L96.0 13.0");
+        assert_eq!(Spark::new([(at(0), 10)]).to_string(), "");
         assert_eq!(Course::new(&[(at(0), 10), (at(48), 3_000)]).ends(), ("10".to_owned(), "3,000".to_owned()));
     }
 
