@@ -59,3 +59,11 @@ impl Form {
         self.all(name).next().is_some()
     }
 }
+
+#[cfg(test)]
+impl Form {
+    /// A form of these fields.
+    pub(in crate::http) fn of(fields: &[(&str, &str)]) -> Self {
+        Self(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+}
