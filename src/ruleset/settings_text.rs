@@ -131,7 +131,11 @@ fn set(table: &mut Table, key: &str, text: &str) {
     if let (Some(old), Some(new)) = (table.get(key).and_then(Item::as_value), item.as_value_mut()) {
         *new.decor_mut() = old.decor().clone();
     }
-    table.insert(key, item);
+    // Inserting anew would lose the comment above.
+    match table.get_mut(key) {
+        Some(old) => *old = item,
+        None => drop(table.insert(key, item)),
+    }
 }
 
 #[cfg(test)]
