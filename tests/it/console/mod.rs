@@ -39,6 +39,8 @@ fn admin(server: &Server) -> Visitor {
 fn logged_in(server: &Server, name: &str, password: &str) -> Browser {
     let browser = Browser::start();
     log_in(&browser, server, name, password);
+    // Whoever goes elsewhere before that page is there is taken back to it.
+    browser.becomes("location.pathname === '/console' && document.readyState === 'complete'");
     browser
 }
 

@@ -15,7 +15,7 @@ pub(super) fn log_in(server: &Server) -> Browser {
     browser.find("#email").fill(FIRST_EMAIL);
     browser.find("#password").fill(FIRST_PASSWORD);
     browser.find("main button").click();
-    browser.find("h1");
+    browser.becomes("location.pathname === '/console' && document.readyState === 'complete'");
     browser
 }
 
