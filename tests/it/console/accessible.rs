@@ -27,7 +27,7 @@ const PAGES: [&str; 16] = [
 
 /// Runs the checker over what the browser shows.
 #[track_caller]
-fn nothing_is_found(browser: &Browser, axe: &str, what: &str) {
+pub(super) fn nothing_is_found(browser: &Browser, axe: &str, what: &str) {
     let run = "return axe.run(document, { resultTypes: ['violations'] }).then(found => found.violations.map(\
                v => [v.id, v.impact, v.nodes.map(node => node.html + ' ' + node.failureSummary)]))";
     let found = browser.run(&format!("{axe}; {run}"));
