@@ -40,8 +40,8 @@ impl Bench {
             say(&format!("soak: round {round} of {rounds}: {resident} resident, {stored} on disk"));
         }
         let disagreements = disagreements(&self.api.authority).await?;
-        if disagreements != "0" {
-            return Err(wrong("rollcall_disagreements_total", "0", &disagreements));
+        if disagreements > 0.0 {
+            return Err(wrong("rollcall_disagreements_total", "0", &disagreements.to_string()));
         }
         level("resident memory", &memory)?;
         level("the store on disk", &disk)
@@ -72,13 +72,12 @@ fn store_size(folder: &std::path::Path) -> u64 {
 }
 
 /// The sum of what the server's own sampler found, as it tells.
-async fn disagreements(authority: &str) -> Result<String, BenchError> {
+async fn disagreements(authority: &str) -> Result<f64, BenchError> {
     let mut connection = Connection::open(authority).await?;
     let text = connection.expect_ok(&get(authority, "/metrics", None)).await?;
     let text = String::from_utf8_lossy(text).into_owned();
     let counted = text.lines().filter(|line| line.starts_with("rollcall_disagreements_total"));
-    let sum: f64 = counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
-    Ok(sum.to_string())
+    Ok(counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
 }
 
 #[cfg(test)]
