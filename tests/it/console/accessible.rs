@@ -32,6 +32,32 @@ pub(super) fn nothing_is_found(browser: &Browser, axe: &str, what: &str) {
                v => [v.id, v.impact, v.nodes.map(node => node.html + ' ' + node.failureSummary)]))";
     let found = browser.run(&format!("{axe}; {run}"));
     assert_eq!(found, Value::Array(Vec::new()), "{what}");
+    browser.keep_picture(what);
+}
+
+/// Opens pages in a phone's width: nothing stands out to the side.
+#[track_caller]
+pub(super) fn fit_a_phone(browser: &Browser, addresses: impl Iterator<Item = String>) {
+    browser.resize(400, 800);
+    for address in addresses {
+        browser.open(&address);
+        browser.find("h1, h2");
+        let wide = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        assert_eq!(wide, json!(0), "{address}");
+        let path = address.splitn(4, '/').last().unwrap_or_default();
+        browser.keep_picture(&format!("{path}, narrow"));
+    }
+}
+
+#[test]
+fn every_page_fits_a_phone() {
+    let server = house();
+    server.client().post("/admin/v1/users", &user("ann", "Viewer")).is(200);
+    let browser = Browser::start();
+    fit_a_phone(&browser, DOOR.iter().map(|path| format!("{}{path}", server.base())));
+    drop(browser);
+    let browser = logged_in(&server, ADMIN, ADMIN_PASSWORD);
+    fit_a_phone(&browser, PAGES.iter().map(|path| format!("{}{path}", server.base())));
 }
 
 #[test]

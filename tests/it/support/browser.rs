@@ -145,6 +145,14 @@ impl Browser {
         self.errors.borrow_mut().extend(errors.map(|entry| text(&entry["message"])));
         self.errors.borrow().clone()
     }
+    /// Keeps a picture of what can be seen, where `tests/run --screenshots` wants some.
+    #[track_caller]
+    pub fn keep_picture(&self, name: &str) {
+        if let Some(folder) = std::env::var_os("ROLLCALL_SCREENSHOTS") {
+            let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            self.picture(&Path::new(&folder).join(format!("{}.png", name.trim_matches('-'))));
+        }
+    }
     /// Writes what can be seen into a PNG file.
     #[track_caller]
     pub fn picture(&self, path: &Path) {

@@ -1,6 +1,6 @@
 //! What an accessibility checker (axe-core) finds on a system's pages, in both colour schemes: nothing.
 
-use super::super::accessible::nothing_is_found;
+use super::super::accessible::{fit_a_phone, nothing_is_found};
 use super::house;
 use super::walk::log_in;
 use crate::support::node_packages;
@@ -22,6 +22,13 @@ const PAGES: [&str; 15] = [
     "end-users/ann@x.example?why=big",
     "end-users/cat/delete",
 ];
+
+#[test]
+fn every_page_fits_a_phone() {
+    let server = house();
+    let browser = log_in(&server);
+    fit_a_phone(&browser, PAGES.iter().map(|path| format!("{}/console/systems/s/{path}", server.base())));
+}
 
 #[test]
 fn nothing_stands_in_the_way_of_anybody() {
