@@ -490,6 +490,11 @@ fn demand(principal: &Principal, permission: Permission, system: Option<&SystemI
     if principal.may(permission, system) { Ok(()) } else { Err(Problem::lacking(permission)) }
 }
 
+/// 404 for a system that there is not, or that is to seem so.
+pub(super) fn unknown_system(id: &str) -> Problem {
+    Problem::not_found(format!("there is no system `{id}`, or none of its rules could be loaded yet"))
+}
+
 /// The live system of that id, for a caller with all those permissions in it: 403 comes before 404, so that nobody
 /// learns which systems there are.
 fn system_for(
@@ -498,7 +503,7 @@ fn system_for(
     permissions: &[Permission],
     live: &LiveRules,
 ) -> Result<Arc<RuleSet>, Problem> {
-    let unknown = || Problem::not_found(format!("there is no system `{id}`, or none of its rules could be loaded yet"));
+    let unknown = || unknown_system(id);
     let known = live.systems.get_key_value(id);
     let system = match known {
         Some((system, _)) => system.clone(),

@@ -111,7 +111,8 @@ impl Section {
             Self::Segments => may(Permission::SegmentsRead),
             Self::Insights => may(Permission::EndUsersRead) && may(Permission::SegmentsRead),
             Self::EndUsers => may(Permission::EndUsersRead),
-            Self::SystemUsers | Self::Users => may(Permission::UsersRead),
+            Self::SystemUsers => may(Permission::UsersRead),
+            Self::Users => may(Permission::UsersRead) || may(Permission::AccessRequestsManage),
             Self::Systems => who.may(Permission::SystemsRead, None),
             Self::Clients => may(Permission::ClientsRead),
             Self::Audit => may(Permission::AuditRead),
@@ -227,8 +228,13 @@ fn switch(who: &Principal, section: Section, id: &SystemId, name: &str, here: Op
 fn groups(who: &Principal, section: Section, place: Option<&Place>) -> Vec<Group> {
     let links = |sections: &[Section], system: Option<&SystemId>| -> Vec<Link> {
         let open = sections.iter().filter(|one| one.is_for(who, system));
+        // Who only decides on requests for access has no list of users.
+        let only_requests = !who.may(Permission::UsersRead, None);
         let link = |one: &Section| Link {
-            path: one.path(system),
+            path: match one {
+                Section::Users if only_requests => "/console/access-requests".to_owned(),
+                one => one.path(system),
+            },
             text: one.text().to_owned(),
             icon: Icon::new(one.icon()),
             current: *one == section,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{admin, between, house, said, submit};
-use crate::support::{PASSWORD, Reply, Server, Visitor, entry, operator};
+use crate::support::{ADMIN_PASSWORD, PASSWORD, Reply, Server, Visitor, entry, operator, operators_setup};
 
 /// Pages without anything to ask for in their path.
 const PAGES: [&str; 14] = [
@@ -119,8 +119,12 @@ fn a_viewer_sees_what_a_viewer_may() {
         is_safe(&page);
         assert!(page.body.contains("<nav class=\"nav\""), "{path} is told within the frame");
     }
-    sam.get("/console/systems/expdemo").is_page(403);
-    sam.get("/console/systems/nowhere").is_page(403);
+    let told = |system: &str| {
+        let page = sam.get(&format!("/console/systems/{system}"));
+        page.is_page(404);
+        between(&page.body, "<main", "</main>").replace(system, "")
+    };
+    assert_eq!(told("expdemo"), told("nowhere"), "nobody learns which systems there are");
     let users = sam.get("/console/users");
     users.is_page(200);
     for part in ["Disable Users", "Invite", "type=\"checkbox\"", "/resend", "Access Requests"] {
@@ -193,6 +197,23 @@ fn what_is_no_page_is_told_within_the_frame() {
     is_safe(&page);
     assert!(page.body.contains("There is no such page") && page.body.contains("<nav class=\"nav\""), "{}", page.body);
     assert_eq!(server.visitor().get("/console/nowhere").status, 303);
+}
+
+#[test]
+fn who_must_have_a_second_factor_sets_it_up_first() {
+    let server = operators_setup().config("[auth]\nrequire_totp = true\n").start();
+    let visitor = admin(&server);
+    for path in ["/console", "/console/users", "/console/systems/expdemo"] {
+        let reply = visitor.get(path);
+        assert_eq!((reply.status, reply.header("location")), (303, "/console/profile"), "{path}");
+    }
+    let profile = visitor.get("/console/profile");
+    profile.is_page(200);
+    assert!(profile.body.contains("Every account here must have a second factor"), "{}", profile.body);
+    assert_eq!(submit(&visitor, "/console/users/invite", &[("emails", "x@x.example")]).status, 303);
+    let enrolled = submit(&visitor, "/console/profile/second-factor", &[("current_password", ADMIN_PASSWORD)]);
+    enrolled.is_page(200);
+    assert!(enrolled.body.contains("<svg class=\"qr\""), "{}", enrolled.body);
 }
 
 #[test]

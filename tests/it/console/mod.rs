@@ -1,5 +1,6 @@
 //! The console: its pages as people use them in a browser, and as the same pages work without scripts.
 
+mod accessible;
 mod forms;
 mod frame;
 mod hostile;

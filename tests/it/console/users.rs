@@ -248,7 +248,7 @@ fn the_systems_name_opens_a_menu() {
     assert_eq!(invite.text(), "Invite Users");
     invite.click();
     browser.find("dialog #emails").press(&format!("new@x.example{ENTER}"));
-    assert_eq!(browser.run("return document.querySelector('dialog input[value=shop]').checked"), true);
+    assert_eq!(browser.run("return document.querySelector('dialog input[name=system][value=shop]').checked"), true);
     browser.find("dialog .ends button").click();
     says(&browser, "new@x.example was invited");
     browser.becomes("location.pathname === '/console/systems/shop/users' && document.querySelector('#users').textContent.includes('new@x.example')");

@@ -73,6 +73,7 @@ each("form[data-invite]", (form) => {
     remove.setAttribute("aria-label", `Remove ${mail}`);
     remove.addEventListener("click", () => {
       item.remove();
+      input.setCustomValidity("");
       live.textContent = `${mail} removed`;
       input.focus();
     });
@@ -106,6 +107,7 @@ each("form[data-invite]", (form) => {
       known.add(mail.toLowerCase());
       list.append(chip(mail));
     }
+    input.setCustomValidity("");
     if (found.length) live.textContent = `${list.children.length} on the list`;
     input.value = "";
   }

@@ -16,7 +16,7 @@ use super::list::{Asked, Paged, Pager};
 use super::visit::{Visit, VisitAt};
 use crate::accounts::Principal;
 use crate::http::AppState;
-use crate::http::auth::{needs, reader_for};
+use crate::http::auth::{needs, reader_for, unknown_system};
 use crate::http::problem::Problem;
 use crate::http::turns::aside;
 use crate::model::{ATTRIBUTE_CAP, Permission, SystemId};
@@ -194,7 +194,8 @@ struct OverviewPage {
 pub(super) async fn overview(visit: VisitAt<needs::Nothing>, asked: Asked) -> Result<Response, Failure> {
     let who = Arc::clone(&visit.operator.signed_in.principal);
     if !is_open_to(&who, visit.system()) {
-        return Ok(visit.failed(Problem::lacking(Permission::SystemsRead)));
+        // Nobody learns which systems there are.
+        return Ok(visit.failed(unknown_system(visit.system().as_str())));
     }
     let (state, rules, asker) = (visit.state.clone(), Arc::clone(&visit.rules), Arc::clone(&who));
     let mut system = aside(move || glance(&state, &asker, &rules, None)).await?;

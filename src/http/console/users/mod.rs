@@ -35,7 +35,8 @@ use crate::ruleset::LiveRules;
 struct Row {
     username: String,
     name: String,
-    email: String,
+    /// The address, which breaks before its `@` where it must.
+    email: (String, String),
     roles: String,
     systems: Vec<String>,
     method: &'static str,
@@ -52,7 +53,10 @@ impl Row {
         Self {
             username: user.username.clone(),
             name: name_of(user),
-            email: user.email.clone(),
+            email: match user.email.split_once('@') {
+                Some((name, host)) => (name.to_owned(), format!("@{host}")),
+                None => (user.email.clone(), String::new()),
+            },
             roles: user.roles.iter().collect::<Vec<_>>().join(", "),
             systems: systems_in_words(user, live),
             method: method_of(user),
@@ -71,6 +75,8 @@ struct Tabs {
     tab: &'static str,
     users: usize,
     inactive: usize,
+    /// Whether there are lists beside the requests.
+    sees_users: bool,
     /// How many requests wait; for who may decide on them.
     requests: Option<usize>,
 }
@@ -86,7 +92,8 @@ impl Tabs {
         } else {
             None
         };
-        Ok(Self { tab, users: users.len() - inactive, inactive, requests })
+        let sees_users = operator.principal().may(Permission::UsersRead, None);
+        Ok(Self { tab, users: users.len() - inactive, inactive, sees_users, requests })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The console's pages of a system: integrations, segments, insights, end users; in a browser, and without scripts.
 
+mod accessible;
 mod end_users;
 mod hostile;
 mod insights;

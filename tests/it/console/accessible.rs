@@ -1,0 +1,65 @@
+//! What an accessibility checker (axe-core) finds on the pages, in both colour schemes: nothing.
+
+use serde_json::{Value, json};
+
+use super::{house, logged_in};
+use crate::support::{ADMIN, ADMIN_PASSWORD, Browser, node_packages, user};
+
+const DOOR: [&str; 4] = ["/login", "/forgot", "/request-access", "/activate?token=x"];
+const PAGES: [&str; 16] = [
+    "/console",
+    "/console/systems/expdemo",
+    "/console/users",
+    "/console/users/inactive",
+    "/console/users/invite",
+    "/console/users/ann/edit",
+    "/console/users/disable?username=ann",
+    "/console/access-requests",
+    "/console/systems/expdemo/users",
+    "/console/systems",
+    "/console/systems/new",
+    "/console/systems/expdemo/settings",
+    "/console/clients",
+    "/console/clients/new",
+    "/console/audit",
+    "/console/profile",
+];
+
+/// Runs the checker over what the browser shows.
+#[track_caller]
+pub(super) fn nothing_is_found(browser: &Browser, axe: &str, what: &str) {
+    let run = "return axe.run(document, { resultTypes: ['violations'] }).then(found => found.violations.map(\
+               v => [v.id, v.impact, v.nodes.map(node => node.html + ' ' + node.failureSummary)]))";
+    let found = browser.run(&format!("{axe}; {run}"));
+    assert_eq!(found, Value::Array(Vec::new()), "{what}");
+}
+
+#[test]
+fn nothing_stands_in_the_way_of_anybody() {
+    let axe = std::fs::read_to_string(node_packages().join("axe-core/axe.min.js"));
+    let axe = axe.expect("axe-core is there: `tests/run --tools` installs it");
+    let server = house();
+    server.client().post("/admin/v1/users", &user("ann", "Viewer")).is(200);
+    let asks = json!({ "email": "kim@x.example", "name": "Kim", "reason": "Work" });
+    server.visitor().post("/accounts/access-requests", &asks).is(202);
+    let browser = Browser::start();
+    for path in DOOR {
+        browser.open(&format!("{}{path}", server.base()));
+        nothing_is_found(&browser, &axe, path);
+    }
+    drop(browser);
+    let browser = logged_in(&server, ADMIN, ADMIN_PASSWORD);
+    browser.becomes("location.pathname === '/console'");
+    for scheme in ["light", "dark"] {
+        browser.prefers("prefers-color-scheme", scheme);
+        for path in PAGES {
+            browser.open(&format!("{}{path}", server.base()));
+            nothing_is_found(&browser, &axe, &format!("{path}, {scheme}"));
+        }
+        browser.open(&format!("{}/console/users", server.base()));
+        browser.find("#invite").click();
+        browser.find("dialog #emails").press("a@x.example nobody\u{e007}");
+        browser.becomes("document.getAnimations().every(one => one.playState === 'finished')");
+        nothing_is_found(&browser, &axe, &format!("the pop-up, {scheme}"));
+    }
+}
