@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash as ParsedHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::secret::{NoRandomness, Secret, random};
 
@@ -134,6 +134,10 @@ pub(super) fn check_own_names(password: &Secret, names: &[&str]) -> Result<(), P
     if own { Err(PasswordError::OwnName) } else { Ok(()) }
 }
 
+/// How far behind others a thread that hashes is (`nice`): it gets a tenth of a processor that others want as well.
+#[cfg(target_os = "linux")]
+const BEHIND: i32 = 10;
+
 /// Where passwords are hashed and judged, a few at once.
 pub(super) struct HashingDesk {
     places: Arc<Semaphore>,
@@ -176,12 +180,24 @@ impl HashingDesk {
     async fn work<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, DeskBusy> {
         let _place = Waiting::join(&self.waiting)?;
         let permit = Arc::clone(&self.places).acquire_owned().await.map_err(|_| DeskBusy)?;
+        let (done, answer) = oneshot::channel();
         // The permit goes with the job: a caller that goes away must not make room while its job still runs.
         let job = move || {
             let _permit = permit;
-            job()
+            step_back();
+            // Whoever asked may have gone.
+            let _ = done.send(job());
         };
-        tokio::task::spawn_blocking(job).await.map_err(|_| DeskBusy)
+        std::thread::Builder::new().name("passwords".to_owned()).spawn(job).map_err(|_| DeskBusy)?;
+        answer.await.map_err(|_| DeskBusy)
+    }
+}
+
+/// Lets this thread take a processor only where others leave one: a page load that waits for a hash waits for 20 ms.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), BEHIND) {
+        tracing::debug!(%error, "passwords are hashed with everybody's priority");
     }
 }
 
