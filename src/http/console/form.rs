@@ -63,7 +63,7 @@ impl Form {
 #[cfg(test)]
 impl Form {
     /// A form of these fields.
-    pub(in crate::http) fn of(fields: &[(&str, &str)]) -> Self {
+    pub(in crate::http::console) fn of(fields: &[(&str, &str)]) -> Self {
         Self(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 }

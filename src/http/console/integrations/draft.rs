@@ -192,14 +192,9 @@ fn kind_of(word: &str) -> AttributeType {
 mod tests {
     use super::*;
 
-    fn form_of(pairs: &[(&str, &str)]) -> Form {
-        let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-        Form::parse(text.as_bytes())
-    }
-
     #[test]
     fn a_form_is_read_row_by_row() {
-        let form = form_of(&[
+        let form = Form::of(&[
             ("kind", "api"),
             ("name", " CRM "),
             ("user_identifier", "Email"),
