@@ -22,6 +22,7 @@ pub(crate) struct ConfigResponse {
 
 /// A system's rules.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ConfigItem)]
 pub(crate) struct SystemItem {
     /// The system: the folder's name.
     system: String,
