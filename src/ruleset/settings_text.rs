@@ -131,7 +131,13 @@ fn set(table: &mut Table, key: &str, text: &str) {
     if let (Some(old), Some(new)) = (table.get(key).and_then(Item::as_value), item.as_value_mut()) {
         *new.decor_mut() = old.decor().clone();
     }
-    table.insert(key, item);
+    match table.get_mut(key) {
+        // To insert it anew would lose what stands before the key.
+        Some(old) => *old = item,
+        None => {
+            table.insert(key, item);
+        }
+    }
 }
 
 #[cfg(test)]
