@@ -41,7 +41,7 @@ pub(super) fn fit_a_phone(browser: &Browser, addresses: impl Iterator<Item = Str
     browser.resize(400, 800);
     for address in addresses {
         browser.open(&address);
-        browser.find("h1, h2");
+        browser.find("main");
         let wide = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
         assert_eq!(wide, json!(0), "{address}");
         let path = address.splitn(4, '/').last().unwrap_or_default();
