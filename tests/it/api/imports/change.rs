@@ -8,7 +8,7 @@ use super::{begin, came_to, csv_integration, ended, look, rows, spooled};
 use crate::support::{Ask, Server, System, crm, eventually, segment};
 
 /// Rows of a file that takes some batches.
-const ROWS: usize = 40_000;
+const ROWS: usize = 160_000;
 
 fn server() -> Server {
     let files = [("s/integrations/upload.toml", csv_integration()), ("s/integrations/crm.toml", crm())];
