@@ -1,13 +1,16 @@
 //! A condition bound to a system's columns: asked of a chunk at once, or of one row.
 //!
 //! Asking a chunk goes by whole columns, cheap tests first: an `All` asks only of the rows that are left, an `Any` only
-//! of those not found yet, and both stop when none is. Invariant: [`Bound::ask`] and [`Bound::holds`] agree.
+//! of those not found yet, and both stop when none is. Conditions that are asked of the same row together share their
+//! tests ([`shared_tests`]). Invariant: [`Bound::ask`] and [`Bound::holds`] agree.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::ops::Bound as End;
 
 use super::catalogue::Catalogue;
 use super::mask::Mask;
+use super::row::Row;
 use super::scan::{passes, scan};
 use super::snapshot::{Chunk, value_of};
 use crate::model::{AttributeType, Date, SegmentId};
@@ -34,6 +37,8 @@ pub(crate) struct BoundTest {
     own: Option<ColumnNo>,
     /// Columns of types that the attribute had before, with their type.
     others: Vec<(ColumnNo, AttributeType)>,
+    /// Its number among the tests that are shared.
+    no: Option<usize>,
 }
 
 /// What a condition is asked with, beside the columns.
@@ -63,7 +68,7 @@ impl Bound {
                 let typed = catalogue.typed(attribute);
                 let others = AttributeType::ALL.into_iter().filter(|other| other != kind);
                 let others = others.filter_map(|other| Some((typed.of(other)?, other))).collect();
-                Self::Test(BoundTest { test: test.clone(), kind: *kind, own: typed.of(*kind), others })
+                Self::Test(BoundTest { test: test.clone(), kind: *kind, own: typed.of(*kind), others, no: None })
             }
         }
     }
@@ -102,16 +107,47 @@ impl Bound {
     }
 
     /// Whether it holds for one row of a chunk.
-    pub(crate) fn holds(&self, chunk: &Chunk, row: usize, around: &Around<'_, bool>) -> bool {
+    pub(crate) fn holds(&self, row: &mut Row<'_>, around: &Around<'_, bool>) -> bool {
         match self {
             Self::Constant(flag) => *flag,
-            Self::All(parts) => parts.iter().all(|part| part.holds(chunk, row, around)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(chunk, row, around)),
-            Self::Not(part) => !part.holds(chunk, row, around),
+            Self::All(parts) => parts.iter().all(|part| part.holds(row, around)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(row, around)),
+            Self::Not(part) => !part.holds(row, around),
             Self::Segment(place) => place.is_some_and(|place| (around.members)(place)),
-            Self::Test(test) => test.holds(chunk, row, around.today),
+            Self::Test(test) => row.answer(test.no, |row| test.holds(row, around.today)),
         }
     }
+
+    fn each_test(&mut self, each: &mut dyn FnMut(&mut BoundTest)) {
+        match self {
+            Self::Constant(_) | Self::Segment(_) => {}
+            Self::All(parts) | Self::Any(parts) => parts.iter_mut().for_each(|part| part.each_test(each)),
+            Self::Not(part) => part.each_test(each),
+            Self::Test(test) => each(test),
+        }
+    }
+}
+
+/// Gives equal tests of conditions that are asked of one row together the same number. Gives the tests by number, each
+/// with the conditions that make it.
+pub(super) fn shared_tests<'a>(conditions: impl Iterator<Item = &'a mut Bound>) -> Vec<(BoundTest, Vec<usize>)> {
+    let mut tests: Vec<(BoundTest, Vec<usize>)> = Vec::new();
+    let mut alike: HashMap<_, Vec<usize>> = HashMap::new();
+    for (place, condition) in conditions.enumerate() {
+        condition.each_test(&mut |test| {
+            let known = alike.entry((test.own, test.others.clone(), test.kind)).or_default();
+            let same =
+                known.iter().copied().find(|no| tests.get(*no).is_some_and(|(other, _)| other.test == test.test));
+            let no = same.unwrap_or_else(|| {
+                tests.push((test.clone(), Vec::new()));
+                known.push(tests.len() - 1);
+                tests.len() - 1
+            });
+            test.no = Some(no);
+            tests.get_mut(no).into_iter().for_each(|(_, makers)| makers.push(place));
+        });
+    }
+    tests
 }
 
 /// Parts of an `All`, tests of one attribute made one where together they are a span: its column is read once.
@@ -145,23 +181,29 @@ impl BoundTest {
         }
         let left = own.map_or(*within, |column| within.without(&Mask::of(column.present())));
         for row in left.rows() {
-            if self.holds_in_others(chunk, row, today) {
+            if self.holds_in_others(&mut Row::new(chunk, row), today) {
                 found.set(row);
             }
         }
         found
     }
 
-    fn holds(&self, chunk: &Chunk, row: usize, today: Date) -> bool {
-        match self.own.and_then(|no| chunk.get(row, no)) {
+    /// The columns that it reads.
+    pub(super) fn columns(&self) -> impl Iterator<Item = ColumnNo> {
+        self.own.into_iter().chain(self.others.iter().map(|(no, _)| *no))
+    }
+
+    /// Whether a row passes.
+    pub(super) fn holds(&self, row: &mut Row<'_>, today: Date) -> bool {
+        match self.own.and_then(|no| row.cell(no)) {
             Some(cell) => passes(&self.test, cell, today),
-            None => !self.others.is_empty() && self.holds_in_others(chunk, row, today),
+            None => !self.others.is_empty() && self.holds_in_others(row, today),
         }
     }
 
     /// Whether a value stored under another type passes, read as the present one.
-    fn holds_in_others(&self, chunk: &Chunk, row: usize, today: Date) -> bool {
-        let stored = self.others.iter().find_map(|(no, kind)| value_of(chunk.get(row, *no)?, *kind));
+    fn holds_in_others(&self, row: &mut Row<'_>, today: Date) -> bool {
+        let stored = self.others.iter().find_map(|(no, kind)| value_of(row.cell(*no)?, *kind));
         stored.and_then(|value| value.read_as(self.kind)).is_some_and(|value| self.test.passes(&value, today))
     }
 }

@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::bound::Bound;
+use super::bound::{Bound, BoundTest, shared_tests};
 use super::catalogue::SharedCatalogue;
-use crate::model::{AttributeId, SegmentId};
+use super::row::Row;
+use crate::model::{AttributeId, Date, SegmentId};
 use crate::ruleset::RuleSet;
 use crate::store::ColumnNo;
 
@@ -16,10 +17,28 @@ use crate::store::ColumnNo;
 pub(super) struct Judge {
     pub(super) catalogue: SharedCatalogue,
     pub(super) ways: Vec<Way>,
+    /// The tests that they share, each with the segments that make it.
+    pub(super) tests: Vec<(BoundTest, Places)>,
     /// For each segment, those that ask about it.
     askers: Vec<Vec<usize>>,
-    /// The segments that read a column.
-    pub(super) readers: HashMap<ColumnNo, Vec<usize>>,
+    /// Who reads a column.
+    readers: HashMap<ColumnNo, Readers>,
+}
+
+/// Who reads a column.
+#[derive(Default)]
+struct Readers {
+    /// The tests, by number.
+    tests: Vec<usize>,
+    /// The segments that are scripts.
+    scripts: Vec<usize>,
+}
+
+/// What the tests that read some columns answered of a row before these were written.
+pub(crate) struct Before {
+    judge: Arc<Judge>,
+    columns: Vec<ColumnNo>,
+    answers: Vec<(usize, bool)>,
 }
 
 /// How a segment is judged.
@@ -29,6 +48,14 @@ pub(super) enum Way {
     Script(Bound),
 }
 
+impl Way {
+    fn bound(&mut self) -> &mut Bound {
+        match self {
+            Self::Index(bound) | Self::Script(bound) => bound,
+        }
+    }
+}
+
 impl Judge {
     pub(super) fn new(rules: &RuleSet, catalogue: &SharedCatalogue) -> Self {
         let segments = rules.segments.order();
@@ -36,17 +63,60 @@ impl Judge {
             Ok(condition) => Way::Index(bind(condition, rules, catalogue)),
             Err(_) => Way::Script(segment.guard().map_or(Bound::Constant(true), |guard| bind(guard, rules, catalogue))),
         });
+        let mut ways: Vec<Way> = ways.collect();
+        let mut readers: HashMap<ColumnNo, Readers> = HashMap::new();
+        let mut tests = Vec::new();
+        for (no, (test, makers)) in shared_tests(ways.iter_mut().map(Way::bound)).into_iter().enumerate() {
+            for column in test.columns() {
+                readers.entry(column).or_default().tests.push(no);
+            }
+            let mut places = Places::new(segments.len(), false);
+            makers.into_iter().for_each(|place| places.add(place));
+            tests.push((test, places));
+        }
         let mut askers = vec![Vec::new(); segments.len()];
-        let mut readers: HashMap<ColumnNo, Vec<usize>> = HashMap::new();
         for (place, segment) in segments.iter().enumerate() {
             for asked in segment.depends_on().iter().filter_map(|id| rules.segments.place(id)) {
                 askers.get_mut(asked).into_iter().for_each(|askers| askers.push(place));
             }
-            for column in segment.reads().iter().flat_map(|id| catalogue.typed(id).all().collect::<Vec<_>>()) {
-                readers.entry(column).or_default().push(place);
+            let is_script = segment.condition().is_err();
+            for column in segment
+                .reads()
+                .iter()
+                .filter(|_| is_script)
+                .flat_map(|id| catalogue.typed(id).all().collect::<Vec<_>>())
+            {
+                readers.entry(column).or_default().scripts.push(place);
             }
         }
-        Self { catalogue: Arc::clone(catalogue), ways: ways.collect(), askers, readers }
+        Self { catalogue: Arc::clone(catalogue), ways, tests, askers, readers }
+    }
+
+    /// What is to be compared with after some columns of a row were written.
+    pub(super) fn before(self: &Arc<Self>, row: &mut Row<'_>, columns: &[ColumnNo], today: Date) -> Before {
+        let readers = columns.iter().filter_map(|column| self.readers.get(column));
+        let tests = readers.flat_map(|readers| &readers.tests);
+        let answers = tests.filter_map(|no| Some((*no, self.tests.get(*no)?.0.holds(row, today))));
+        Before { answers: answers.collect(), judge: Arc::clone(self), columns: columns.to_vec() }
+    }
+
+    /// The segments that have to be judged again as columns of a row were written: those that make a test whose answer
+    /// changed, and scripts. All, where it is not known what these rules answered before.
+    pub(super) fn due(self: &Arc<Self>, row: &mut Row<'_>, before: Option<&Before>, today: Date) -> Places {
+        let Some(before) = before.filter(|before| Arc::ptr_eq(&before.judge, self)) else {
+            return Places::new(self.ways.len(), true);
+        };
+        let mut due = Places::new(self.ways.len(), false);
+        for (no, answer) in &before.answers {
+            if let Some((test, makers)) = self.tests.get(*no)
+                && row.answer(Some(*no), |row| test.holds(row, today)) != *answer
+            {
+                due.add_all(makers);
+            }
+        }
+        let scripts = before.columns.iter().filter_map(|column| self.readers.get(column));
+        scripts.flat_map(|readers| &readers.scripts).for_each(|place| due.add(*place));
+        due
     }
 
     pub(super) fn askers(&self, place: usize) -> &[usize] {
@@ -77,6 +147,10 @@ impl Places {
         if let Some(word) = self.0.get_mut(place / 64) {
             *word |= 1 << (place % 64);
         }
+    }
+
+    pub(super) fn add_all(&mut self, others: &Self) {
+        self.0.iter_mut().zip(&others.0).for_each(|(word, other)| *word |= other);
     }
 
     /// The lowest place at or above one.

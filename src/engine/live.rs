@@ -1,7 +1,7 @@
 //! The rules that are live in a system, bound to its columns, and who is in which of their segments.
 //!
 //! A [`Live`] belongs to one snapshot: its bits are right for that snapshot's values, its rules and its day. After a
-//! write only the segments that read a changed attribute are judged again, for that row alone ([`Live::judge_row`]). New
+//! write only the segments are judged again of which a test on a changed attribute answers otherwise, for that row alone ([`Live::judge_row`]). New
 //! rules or a new day make a new `Live` beside the old one ([`Live::renewed`]), which takes over what can't have changed.
 //!
 //! Invariant: a bit says what judging its segment's rule for that row would say.
@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::bound::Around;
 use super::catalogue::SharedCatalogue;
-use super::judge::{Judge, Places, Way};
+use super::judge::{Before, Judge, Way};
 use super::mask::Mask;
 use super::members::{Members, Shift};
 use super::parallel::Progress;
+use super::row::Row;
 use super::snapshot::{EndUser, SystemData, locate};
 use crate::model::{AttributeId, Date, Timestamp, Value};
 use crate::ruleset::RuleSet;
@@ -89,25 +90,28 @@ impl Live {
         &self.nobody
     }
 
-    /// Judges a row whose values have changed: by the segments that read one of the columns (`None`: by all), and by
-    /// those that ask about one whose answer changed. Gives the places whose answer changed, and what it is now.
-    pub(crate) fn judge_row(
-        &mut self,
-        data: &SystemData,
-        row: RowNo,
-        columns: Option<&[ColumnNo]>,
-    ) -> Vec<(usize, bool)> {
+    /// What [`Live::judge_row`] wants to know of a row whose columns are about to be written.
+    pub(crate) fn before(&mut self, data: &SystemData, row: RowNo, columns: &[ColumnNo]) -> Option<Before> {
+        self.judge = self.judge_for(&data.catalogue);
+        let (chunk, at) = locate(row);
+        Some(self.judge.before(&mut Row::remembering(data.chunks.get(chunk)?, at, 0), columns, self.today))
+    }
+
+    /// Judges a row whose values have changed: by the segments for which one of their tests answers otherwise than
+    /// `before` (`None`: by all), and by those that ask about one whose answer changed. Gives the places whose answer
+    /// changed, and what it is now.
+    pub(crate) fn judge_row(&mut self, data: &SystemData, row: RowNo, before: Option<&Before>) -> Vec<(usize, bool)> {
         self.judge = self.judge_for(&data.catalogue);
         let judge = Arc::clone(&self.judge);
-        let mut due = Places::new(judge.ways.len(), columns.is_none());
-        for column in columns.unwrap_or_default() {
-            judge.readers.get(column).into_iter().flatten().for_each(|place| due.add(*place));
-        }
         let mut moves = Vec::new();
+        let (chunk, at) = locate(row);
+        let Some(chunk) = data.chunks.get(chunk) else { return moves };
+        let mut known = Row::remembering(chunk, at, judge.tests.len());
+        let mut due = judge.due(&mut known, before, self.today);
         let mut from = 0;
         while let Some(place) = due.next(from) {
             from = place + 1;
-            let member = self.is_member(&judge, data, row, place);
+            let member = self.is_member(&judge, (data, row), place, &mut known);
             if self.members.set(row, place, member) {
                 moves.push((place, member));
                 judge.askers(place).iter().for_each(|asker| due.add(*asker));
@@ -149,16 +153,13 @@ impl Live {
     }
 
     /// Judges one segment for one row by what is known of the others.
-    fn is_member(&self, judge: &Judge, data: &SystemData, row: RowNo, place: usize) -> bool {
-        let (chunk, at) = locate(row);
-        let (Some(way), Some(chunk)) = (judge.ways.get(place), data.chunks.get(chunk)) else { return false };
+    fn is_member(&self, judge: &Judge, (data, row): (&SystemData, RowNo), place: usize, known: &mut Row<'_>) -> bool {
+        let Some(way) = judge.ways.get(place) else { return false };
         let members = self.members.row(row);
         let around = Around { today: self.today, members: &|place| members.contains(place) };
         match way {
-            Way::Index(condition) => condition.holds(chunk, at, &around),
-            Way::Script(guard) => {
-                guard.holds(chunk, at, &around) && self.run_script(data, row, place, &members.flags())
-            }
+            Way::Index(condition) => condition.holds(known, &around),
+            Way::Script(guard) => guard.holds(known, &around) && self.run_script(data, row, place, &members.flags()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Who is in which segment: one bit for each row and segment, copied on write, and the counts.
 //!
-//! Bits stand in tiles of 256 rows: for each block of 64 rows, one word a segment. So a row's bits lie side by side,
-//! which is what a page load reads, and a write copies one tile. Knows segments by place only. Invariants: a count is
+//! Bits stand in tiles of some blocks of 64 rows, a block with one word a segment. So a row's bits lie side by side, which
+//! is what a page load reads, and a write copies one tile: the more segments, the fewer rows it has. Knows segments by place only. Invariants: a count is
 //! the number of its segment's bits; a row in which nobody stands has none.
 
 use std::sync::Arc;
@@ -11,40 +11,45 @@ use super::mask::Mask;
 use super::snapshot::locate;
 use crate::store::RowNo;
 
-/// Rows of a tile. Smaller copies less on a write, larger has fewer tiles to copy for a chunk.
-const TILE_ROWS: usize = 256;
-/// Tiles of a chunk.
-const TILES: usize = ROWS / TILE_ROWS;
-/// Blocks of 64 rows in a tile.
-const BLOCKS: usize = TILE_ROWS / 64;
+/// Blocks of a chunk.
+const BLOCKS: usize = ROWS / 64;
+/// Words that a tile has at most, unless one block has more. Smaller copies less on a write, larger has fewer tiles to
+/// copy for a chunk.
+const TILE_WORDS: usize = 256;
+
+/// Blocks in a tile: a power of two.
+fn blocks_in_tile(segments: usize) -> usize {
+    let most = (TILE_WORDS / segments.max(1)).clamp(1, 8);
+    1 << most.ilog2()
+}
 
 /// The bits of one tile: word `block * segments + place`.
 type Tile = Arc<[u64]>;
 
 /// The bits of one chunk.
 #[derive(Debug, Clone)]
-pub(crate) struct ChunkMembers([Tile; TILES]);
+pub(crate) struct ChunkMembers(Arc<[Tile]>);
 
 impl ChunkMembers {
     /// From each segment's rows, by place.
     pub(crate) fn of(masks: &[Mask]) -> Self {
-        let tile = |tile: usize| {
-            let blocks = (0..BLOCKS).map(|block| tile * BLOCKS + block);
+        let tile_blocks = blocks_in_tile(masks.len());
+        let tile = |first: usize| {
+            let blocks = first..first + tile_blocks;
             blocks.flat_map(|block| masks.iter().map(move |mask| mask.word(block))).collect()
         };
-        Self(std::array::from_fn(tile))
+        Self((0..BLOCKS).step_by(tile_blocks).map(tile).collect())
     }
 
     fn empty(segments: usize) -> Self {
-        let none: Tile = std::iter::repeat_n(0, segments * BLOCKS).collect();
-        Self(std::array::from_fn(|_| Arc::clone(&none)))
+        let blocks = blocks_in_tile(segments);
+        let none: Tile = std::iter::repeat_n(0, segments * blocks).collect();
+        Self(std::iter::repeat_n(none, BLOCKS / blocks).collect())
     }
 
     /// The rows that are in the segment at a place.
     pub(crate) fn mask(&self, place: usize, segments: usize) -> Mask {
-        Mask::from_words(self.0.iter().flat_map(|tile| {
-            (0..BLOCKS).map(move |block| tile.get(block * segments + place).copied().unwrap_or_default())
-        }))
+        Mask::from_words(self.0.iter().flat_map(|tile| tile.iter().skip(place).step_by(segments.max(1)).copied()))
     }
 }
 
@@ -63,13 +68,13 @@ pub(crate) struct Shift {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Members {
     segments: usize,
-    chunks: Vec<Arc<ChunkMembers>>,
+    chunks: Vec<ChunkMembers>,
     counts: Vec<u64>,
 }
 
 impl Members {
     /// From the bits of every chunk.
-    pub(crate) fn new(segments: usize, chunks: Vec<Arc<ChunkMembers>>) -> Self {
+    pub(crate) fn new(segments: usize, chunks: Vec<ChunkMembers>) -> Self {
         let count = |place| chunks.iter().map(|chunk| chunk.mask(place, segments).count()).sum();
         let counts = (0..segments).map(count).collect();
         Self { segments, chunks, counts }
@@ -85,23 +90,29 @@ impl Members {
         self.chunks.get(chunk).map_or(Mask::NONE, |chunk| chunk.mask(place, self.segments))
     }
 
+    /// Where a row's bits are: the chunk, the tile, and its block's first word.
+    fn place_of(&self, row: RowNo) -> (usize, usize, usize) {
+        let (chunk, at) = locate(row);
+        let blocks = blocks_in_tile(self.segments);
+        (chunk, at / 64 / blocks, at / 64 % blocks * self.segments)
+    }
+
     /// The bits of one row.
     pub(crate) fn row(&self, row: RowNo) -> RowMembers<'_> {
-        let (chunk, at) = locate(row);
-        let tile = self.chunks.get(chunk).and_then(|chunk| chunk.0.get(at / TILE_ROWS));
-        let from = at % TILE_ROWS / 64 * self.segments;
+        let (chunk, tile, from) = self.place_of(row);
+        let tile = self.chunks.get(chunk).and_then(|chunk| chunk.0.get(tile));
         let words = tile.and_then(|tile| tile.get(from..from + self.segments)).unwrap_or_default();
-        RowMembers { words, bit: at % 64 }
+        RowMembers { words, bit: row as usize % 64 }
     }
 
     /// Exchanges the bits of a chunk: by place all of them, and for those that changed who changed and who is in it now.
     pub(crate) fn set_chunk(&mut self, chunk: usize, masks: &[Mask], changes: &[Shift]) {
         let segments = self.segments;
         if self.chunks.len() <= chunk {
-            self.chunks.resize_with(chunk + 1, || Arc::new(ChunkMembers::empty(segments)));
+            self.chunks.resize_with(chunk + 1, || ChunkMembers::empty(segments));
         }
         if let Some(bits) = self.chunks.get_mut(chunk) {
-            *bits = Arc::new(ChunkMembers::of(masks));
+            *bits = ChunkMembers::of(masks);
         }
         for Shift { place, changed, now } in changes {
             if let Some(count) = self.counts.get_mut(*place) {
@@ -115,17 +126,14 @@ impl Members {
         if self.row(row).contains(place) == member {
             return false;
         }
-        let (chunk, at) = locate(row);
+        let (chunk, tile, from) = self.place_of(row);
         let segments = self.segments;
         if self.chunks.len() <= chunk {
-            self.chunks.resize_with(chunk + 1, || Arc::new(ChunkMembers::empty(segments)));
+            self.chunks.resize_with(chunk + 1, || ChunkMembers::empty(segments));
         }
-        let tile = self.chunks.get_mut(chunk).and_then(|chunk| Arc::make_mut(chunk).0.get_mut(at / TILE_ROWS));
-        let Some(word) = tile.and_then(|tile| Arc::make_mut(tile).get_mut(at % TILE_ROWS / 64 * segments + place))
-        else {
-            return false;
-        };
-        *word ^= 1 << (at % 64);
+        let tile = self.chunks.get_mut(chunk).and_then(|chunk| Arc::make_mut(&mut chunk.0).get_mut(tile));
+        let Some(word) = tile.and_then(|tile| Arc::make_mut(tile).get_mut(from + place)) else { return false };
+        *word ^= 1 << (row % 64);
         if let Some(count) = self.counts.get_mut(place) {
             *count = if member { *count + 1 } else { count.saturating_sub(1) };
         }
@@ -182,7 +190,7 @@ mod tests {
                 }
             }
             let masks: Vec<Mask> = (0..segments).map(|place| members.mask(0, place)).collect();
-            let rebuilt = Members::new(segments, vec![Arc::new(ChunkMembers::of(&masks))]);
+            let rebuilt = Members::new(segments, vec![ChunkMembers::of(&masks)]);
             for (place, mask) in masks.iter().enumerate() {
                 prop_assert_eq!(rebuilt.mask(0, place), *mask);
             }

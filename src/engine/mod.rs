@@ -38,6 +38,7 @@ mod parallel;
 mod plan;
 mod reader;
 mod renewal;
+mod row;
 mod scan;
 mod script_time;
 mod snapshot;

@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use super::catalogue::{Spec, Typed};
 use super::column::ROWS;
 use super::events::EventLog;
+use super::judge::Before;
 use super::mask::Mask;
 use super::members::Shift;
 use super::snapshot::locate;
@@ -154,13 +155,12 @@ impl<'a> Plan<'a> {
     }
 
     /// Judges a row that was just written, and notes what that changed.
-    fn judge(&mut self, target: &Target, row: RowNo, columns: Option<&[ColumnNo]>) {
-        let moved = self.state.judge(&target.system, row, columns);
-        let Some(data) = self.state.system(&target.system).filter(|_| moved.len() > 0) else { return };
-        let all = 0..data.catalogue.next();
-        let written: Vec<ColumnNo> = columns.map_or_else(|| all.collect(), <[ColumnNo]>::to_vec);
-        let cause = self.cause(target, &written);
-        self.tell_of_row(&target.system, row, moved, &cause);
+    fn judge(&mut self, target: &Target, row: RowNo, columns: &[ColumnNo], before: Option<&Before>) {
+        let moved = self.state.judge(&target.system, row, before);
+        if moved.len() > 0 {
+            let cause = self.cause(target, columns);
+            self.tell_of_row(&target.system, row, moved, &cause);
+        }
     }
 
     /// Judges the rows of an update that left that for its end, chunk by chunk, and notes what that changed. The cause of
@@ -326,8 +326,9 @@ impl<'a> Plan<'a> {
             self.does(Op::Put { system: call.system, row, id, touched, sets, clears });
         } else {
             let columns: Vec<ColumnNo> = columns.collect();
+            let before = if is_new { None } else { self.state.before(&call.target.system, row, &columns) };
             self.does(Op::Put { system: call.system, row, id, touched, sets, clears });
-            self.judge(&call.target, row, (!is_new).then_some(&columns));
+            self.judge(&call.target, row, &columns, before.as_ref());
         }
         fate
     }
@@ -378,9 +379,10 @@ impl<'a> Plan<'a> {
             return false;
         }
         let (touched, no) = (data.catalogue.set_at(&attribute.integration), data.no);
+        let before = self.state.before(system, row, &clears);
         self.does(Op::Put { system: no, row, id: None, touched, sets: Vec::new(), clears: clears.clone() });
         let target = Target { system: system.clone(), integration: attribute.integration.clone() };
-        self.judge(&target, row, Some(&clears));
+        self.judge(&target, row, &clears, before.as_ref());
         true
     }
 

@@ -19,6 +19,7 @@ use super::live::Live;
 use super::mask::Mask;
 use super::midnight::Midnight;
 use super::parallel::{Progress, in_parallel};
+use super::row::Row;
 use super::snapshot::{Chunk, EndUser, Snapshot, SystemData, locate};
 use crate::model::{AttributeId, Date, EndUserId, SegmentId, SystemId, Timestamp, Value};
 use crate::predicate::{AttributeTest, Condition, Test};
@@ -197,7 +198,7 @@ impl Reader {
         let Some(sight) = &self.sight else { return true };
         let (chunk, at) = locate(row);
         let around = Around { today: self.today(), members: &|place| self.current().members.row(row).contains(place) };
-        self.data().chunks.get(chunk).is_some_and(|chunk| sight.holds(chunk, at, &around))
+        self.data().chunks.get(chunk).is_some_and(|chunk| sight.holds(&mut Row::new(chunk, at), &around))
     }
 
     /// The segments that an end user is in; one who is unknown, or out of sight, is judged as one with no attributes.

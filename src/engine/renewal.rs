@@ -81,7 +81,7 @@ impl Live {
             let chunk = data.chunks.get(no)?;
             let present = chunk.column(IDS).map_or(Mask::NONE, |ids| Mask::of(ids.present()));
             let judged = some.map_or(present, |some| some.get(no).map_or(Mask::NONE, |some| present.and(some)));
-            Some(Arc::new(live.renew_chunk(old, &renewals, data, (no, chunk), &judged, progress)))
+            Some(live.renew_chunk(old, &renewals, data, (no, chunk), &judged, progress))
         });
         live.members = Members::new(segments, chunks);
         live

@@ -7,6 +7,7 @@ use super::bound::{Around, Bound};
 use super::column::ROWS;
 use super::judge::bind;
 use super::live::Visible;
+use super::row::Row;
 use super::snapshot::{EndUser, locate};
 use crate::ruleset::RuleSet;
 use crate::segments::Segment;
@@ -32,7 +33,7 @@ impl Engine {
         for row in rows {
             let (chunk, at) = locate(row);
             let around = Around { today, members: &|_| false };
-            if data.chunks.get(chunk).is_some_and(|chunk| guard.holds(chunk, at, &around)) {
+            if data.chunks.get(chunk).is_some_and(|chunk| guard.holds(&mut Row::new(chunk, at), &around)) {
                 let facts = Visible { end_user: Some(EndUser::at(data, row)), rules };
                 let _ = rules.segments.run_script(place, &facts, &[], today);
             }

@@ -21,6 +21,10 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
+    /// One past the highest column that may have a value.
+    pub(crate) fn width(&self) -> usize {
+        self.columns.len()
+    }
     pub(crate) fn column(&self, no: ColumnNo) -> Option<&Column> {
         self.columns.get(no as usize)?.as_deref()
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::catalogue::{CREATED, Catalogue, IDS, Spec, UPDATED};
 use super::column::{CellRef, ROWS};
 use super::index::Index;
+use super::judge::Before;
 use super::mask::Mask;
 use super::members::Shift;
 use super::snapshot::{Chunk, Snapshot, SystemData, locate};
@@ -148,8 +149,14 @@ impl State {
         })
     }
 
+    /// What judging wants to know of a row whose columns are about to be written.
+    pub(crate) fn before(&mut self, system: &SystemId, row: RowNo, columns: &[ColumnNo]) -> Option<Before> {
+        let (data, live) = self.snapshot.systems.get(system).zip(self.snapshot.live.get_mut(system))?;
+        Arc::make_mut(live).before(data, row, columns)
+    }
+
     /// Judges a row whose values were just changed. Gives the segments entered and left.
-    pub(crate) fn judge(&mut self, system: &SystemId, row: RowNo, columns: Option<&[ColumnNo]>) -> Moved {
+    pub(crate) fn judge(&mut self, system: &SystemId, row: RowNo, before: Option<&Before>) -> Moved {
         if let Some(watched) = &mut self.watched {
             watched.push((system.clone(), row));
         }
@@ -158,7 +165,7 @@ impl State {
         };
         let live = Arc::make_mut(live);
         let mut moved = Moved::default();
-        for (place, entered) in live.judge_row(data, row, columns) {
+        for (place, entered) in live.judge_row(data, row, before) {
             moved.note(&live.rules, place, entered);
         }
         moved
