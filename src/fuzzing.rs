@@ -32,8 +32,8 @@ static RULES: LazyLock<Option<RuleSet>> = LazyLock::new(|| load(&[("segments/big
 pub fn update(body: &[u8]) {
     let (Ok(call), Some(rules), Ok(crm)) = (read_call(body), RULES.as_ref(), IntegrationId::new("crm")) else { return };
     let limits = config::Limits::default();
-    if let Ok(update) = call.to_update(rules, &crm, &limits) {
-        assert_eq!(update.records.len(), call.len(), "every record is taken or the call is refused");
+    if let Ok(records) = call.to_records(rules, &crm, &limits) {
+        assert_eq!(records.len(), call.len(), "every record is taken or the call is refused");
     }
 }
 

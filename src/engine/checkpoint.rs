@@ -15,7 +15,7 @@ use super::events::EventLog;
 use super::snapshot::{Chunk, Snapshot, SystemData};
 use super::state::{Stamp, State};
 use crate::model::{SystemId, Timestamp};
-use crate::store::{PieceKey, Store, StoreError, SystemNo};
+use crate::store::{Op, PieceKey, Store, StoreError, SystemNo, decode};
 
 /// What a checkpoint keeps beside the columns.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,8 +101,14 @@ pub(super) fn load(store: &Store, events: &EventLog) -> Result<(State, u64), Sto
     let mut state = State::from_snapshot(Snapshot { commit: stands_for, systems, live: BTreeMap::new() });
     store.replay(stands_for, |commit, entry| {
         for op in &entry.ops {
-            state.apply_columns(op, Stamp { at: entry.at, commit });
-            if let crate::store::Op::System { no, .. } = op
+            let stamp = Stamp { at: entry.at, commit };
+            match op {
+                Op::Sheet { system, touched, written } => {
+                    state.apply_written(*system, *touched, &decode(written)?, stamp);
+                }
+                op => state.apply_columns(op, stamp),
+            }
+            if let Op::System { no, .. } = op
                 && let Some(chunks) = early.remove(no)
             {
                 state.adopt(*no, chunks);

@@ -150,6 +150,14 @@ impl Column {
         }
     }
 
+    /// The text at a row in bytes, for columns of identifiers.
+    pub(crate) fn raw_text(&self, row: usize) -> Option<&[u8]> {
+        match &self.cells {
+            Cells::Texts(texts) => Some(texts.raw(row)).filter(|_| self.present.get(row)),
+            _ => None,
+        }
+    }
+
     /// Sets a cell. A content of another type than the column's is a mistake of the caller and is ignored.
     pub(crate) fn set(&mut self, row: usize, content: CellRef<'_>) {
         let present = &self.present;
@@ -172,17 +180,65 @@ impl Column {
         self.present.set(row, true);
     }
 
+    /// Sets many cells at once from another column of the same type: pairs of the row there and the row here. A row
+    /// that has no cell there is passed over.
+    pub(crate) fn take(&mut self, other: &Self, moves: &[(usize, usize)]) {
+        let given = moves.iter().copied().filter(|(from, _)| other.present.get(*from));
+        match (&mut self.cells, &other.cells) {
+            (Cells::Dictionary { texts, codes }, Cells::Dictionary { texts: theirs, codes: their_codes })
+                if texts.len() + theirs.len() <= DICTIONARY =>
+            {
+                let mut known = [None; DICTIONARY];
+                for (from, to) in given {
+                    let code = usize::from(their_codes.get(from).copied().unwrap_or_default());
+                    let Some(known) = known.get_mut(code) else { continue };
+                    put_code(codes, to, *known.get_or_insert_with(|| code_in(texts, theirs.get(code)).unwrap_or(0)));
+                    self.present.set(to, true);
+                }
+            }
+            (Cells::Texts(texts), _) if given.clone().any(|(_, to)| to < texts.len()) => {
+                let mut new: Vec<Option<&str>> = vec![None; texts.len()];
+                for (from, to) in given {
+                    if new.len() <= to {
+                        new.resize(to + 1, None);
+                    }
+                    new.get_mut(to).into_iter().for_each(|text| *text = other.text(from));
+                    self.present.set(to, true);
+                }
+                *texts = texts.replaced(&new);
+            }
+            _ => {
+                for (from, to) in given {
+                    if let Some(cell) = other.get(from) {
+                        self.set(to, cell);
+                    }
+                }
+            }
+        }
+    }
+
     /// Empties a cell; what was there does not stay behind.
     pub(crate) fn clear(&mut self, row: usize) {
-        if !self.present.get(row) {
-            return;
+        self.clear_all(std::iter::once(row));
+    }
+
+    /// Empties cells.
+    pub(crate) fn clear_all(&mut self, rows: impl Iterator<Item = usize>) {
+        let mut cleared = false;
+        for row in rows {
+            if !self.present.get(row) {
+                continue;
+            }
+            cleared = true;
+            self.present.set(row, false);
+            match &mut self.cells {
+                Cells::Texts(texts) => texts.set(row, ""),
+                Cells::Doubles(cells) => set_double(cells, row, 0.0),
+                Cells::Dictionary { .. } | Cells::Scaled { .. } | Cells::Ints(_) => {}
+            }
         }
-        self.present.set(row, false);
-        match &mut self.cells {
-            Cells::Dictionary { texts, codes } => forget_unused(texts, codes, &self.present),
-            Cells::Texts(texts) => texts.set(row, ""),
-            Cells::Doubles(cells) => set_double(cells, row, 0.0),
-            Cells::Scaled { .. } | Cells::Ints(_) => {}
+        if let (Cells::Dictionary { texts, codes }, true) = (&mut self.cells, cleared) {
+            forget_unused(texts, codes, &self.present);
         }
     }
 
@@ -208,28 +264,36 @@ impl Column {
 
 /// Sets a text in a dictionary column; gives the rows' own texts when the dictionary can't hold one more.
 fn set_in_dictionary(texts: &mut Texts, codes: &mut Vec<u8>, present: &Bits, row: usize, text: &str) -> Option<Texts> {
-    let code = match texts.position(text) {
-        Some(code) => code,
-        None if texts.len() < DICTIONARY => {
+    let Some(code) = code_in(texts, text) else {
+        let mut spread = Texts::default();
+        for other in (0..codes.len()).filter(|other| present.get(*other)) {
+            spread.set(other, texts.get(codes.get(other).map_or(0, |code| usize::from(*code))));
+        }
+        spread.set(row, text);
+        return Some(spread);
+    };
+    put_code(codes, row, code);
+    None
+}
+
+/// A text's code in a dictionary, entered if it is new; `None` when the dictionary is full.
+fn code_in(texts: &mut Texts, text: &str) -> Option<u8> {
+    let code = texts.position(text).or_else(|| {
+        (texts.len() < DICTIONARY).then(|| {
             texts.push(text);
             texts.len() - 1
-        }
-        None => {
-            let mut spread = Texts::default();
-            for other in (0..codes.len()).filter(|other| present.get(*other)) {
-                spread.set(other, texts.get(codes.get(other).map_or(0, |code| usize::from(*code))));
-            }
-            spread.set(row, text);
-            return Some(spread);
-        }
-    };
+        })
+    });
+    code.and_then(|code| u8::try_from(code).ok())
+}
+
+fn put_code(codes: &mut Vec<u8>, row: usize, code: u8) {
     if codes.len() <= row {
         codes.resize(row + 1, 0);
     }
-    if let (Some(cell), Ok(code)) = (codes.get_mut(row), u8::try_from(code)) {
+    if let Some(cell) = codes.get_mut(row) {
         *cell = code;
     }
-    None
 }
 
 /// Blanks every text that no row uses any more: of a deleted end user nothing may stay in a dictionary.
@@ -368,6 +432,43 @@ mod tests {
                     prop_assert_eq!(column.text(row), model.get(&row).map(String::as_str));
                 }
             }
+        }
+    }
+
+    fn cell() -> impl Strategy<Value = Option<u16>> {
+        prop::option::weighted(0.8, 0_u16..400)
+    }
+
+    proptest! {
+        #[test]
+        fn taking_many_cells_is_setting_each(
+            kind in prop::sample::select(AttributeType::ALL.to_vec()),
+            here in prop::collection::vec(cell(), 0..300),
+            there in prop::collection::vec(cell(), 0..300),
+            places in Just((0_usize..400).collect::<Vec<_>>()).prop_shuffle(),
+        ) {
+            let fill = |cells: &[Option<u16>]| {
+                let mut column = Column::of(kind);
+                for (row, cell) in cells.iter().enumerate().filter_map(|(row, cell)| Some((row, (*cell)?))) {
+                    match kind {
+                        AttributeType::String => column.set(row, CellRef::String(&format!("text-{cell}"))),
+                        AttributeType::Number => column.set(row, CellRef::Number(f64::from(cell) / 8.0)),
+                        AttributeType::Date => column.set(row, CellRef::Int(i64::from(cell) - 100)),
+                    }
+                }
+                column
+            };
+            let (mut one_by_one, other) = (fill(&here), fill(&there));
+            let mut at_once = one_by_one.clone();
+            let moves: Vec<(usize, usize)> = places.into_iter().enumerate().collect();
+            at_once.take(&other, &moves);
+            for (from, to) in moves {
+                other.get(from).into_iter().for_each(|cell| one_by_one.set(to, cell));
+            }
+            for row in 0..400 {
+                prop_assert_eq!(at_once.get(row), one_by_one.get(row));
+            }
+            prop_assert!(at_once.is_sound());
         }
     }
 

@@ -97,10 +97,10 @@ impl Index {
         shard_of(hash, self.shards.len())
     }
 
-    /// The row of an identifier; `id_of` gives a row's identifier.
-    pub(crate) fn find<'a>(&self, id: &str, id_of: impl Fn(RowNo) -> &'a str) -> Option<RowNo> {
+    /// The row of an identifier; `id_of` gives a row's identifier in bytes.
+    pub(crate) fn find<'a>(&self, id: &str, id_of: impl Fn(RowNo) -> &'a [u8]) -> Option<RowNo> {
         let hash = hash(id);
-        self.shards.get(self.shard(hash))?.find(hash, |row| id_of(*row) == id).copied()
+        self.shards.get(self.shard(hash))?.find(hash, |row| id_of(*row) == id.as_bytes()).copied()
     }
 
     /// Adds a row whose identifier is not there yet.

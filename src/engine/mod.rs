@@ -36,13 +36,16 @@ mod midnight;
 mod packed;
 mod parallel;
 mod plan;
+mod plan_sheet;
 mod reader;
 mod renewal;
 mod row;
 mod scan;
 mod script_time;
+mod sheet;
 mod snapshot;
 mod state;
+mod tell;
 mod texts;
 mod writer;
 
@@ -63,8 +66,9 @@ pub use distribution::{Buckets, TopTexts};
 pub use events::{Event, Following};
 pub use found::{Found, OutOfTime, ScriptFailures};
 pub use reader::{Members, Page, Question, Reader, SegmentChange, Sight};
+pub use sheet::Sheet;
 pub use snapshot::{EndUser, Snapshot, SystemData};
-pub use writer::{Idempotency, Keep, Mode, Outcome, Record, RecordWrite, Update, WriteError};
+pub use writer::{Idempotency, Keep, Mode, Outcome, Record, RecordWrite, Records, Update, WriteError};
 
 use crate::clock::Clock;
 use crate::model::{AttributeId, EndUserId, SystemId};

@@ -8,40 +8,29 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::catalogue::{Spec, Typed};
-use super::column::ROWS;
+use super::catalogue::Typed;
 use super::events::EventLog;
-use super::judge::Before;
-use super::mask::Mask;
-use super::members::Shift;
 use super::snapshot::locate;
-use super::state::{Moved, Stamp, State, cell_ref, code_of};
-use super::writer::{Mode, Outcome, Record, RecordWrite, Update};
+use super::state::{Stamp, State, cell_ref, code_of};
+use super::tell::MAX_TOLD;
+use super::writer::{Mode, Outcome, Record, RecordWrite, Records, Update, WriteError};
 use crate::model::{AttributeId, AttributeName, AttributeType, EndUserId, IntegrationId, SystemId, Value};
-use crate::store::{Cause, Cell, ColumnNo, Op, RowNo, SystemNo};
-
-/// Most moves that one commit tells of. A larger change leaves a gap, which followers are told of: they read anew who
-/// is in a segment.
-pub(super) const MAX_TOLD: u64 = 32_768;
-/// Records from which an update's rows are judged together, chunk by chunk, when all are written. Tests are small.
-const MANY: usize = if cfg!(test) { 3 } else { 256 };
-/// Rows of a chunk from which judging them together is cheaper than one by one.
-const DENSE: u64 = if cfg!(test) { 2 } else { 32 };
+use crate::store::{Cell, ColumnNo, Op, RowNo, SystemNo};
 
 /// Plans one commit.
 pub(crate) struct Plan<'a> {
     pub(super) state: &'a mut State,
-    stamp: Stamp,
-    ops: Vec<Op>,
-    events: &'a EventLog,
+    pub(super) stamp: Stamp,
+    pub(super) ops: Vec<Op>,
+    pub(super) events: &'a EventLog,
     /// By system: the number of the next move, and how many were planned.
-    numbers: BTreeMap<SystemNo, (u64, u64)>,
+    pub(super) numbers: BTreeMap<SystemNo, (u64, u64)>,
 }
 
 /// Where a write goes.
-struct Target {
-    system: SystemId,
-    integration: IntegrationId,
+pub(super) struct Target {
+    pub(super) system: SystemId,
+    pub(super) integration: IntegrationId,
 }
 
 /// What became of one end user.
@@ -52,27 +41,21 @@ enum Fate {
 }
 
 /// An update while it is planned.
-struct Call {
-    target: Target,
-    mode: Mode,
+pub(super) struct Call {
+    pub(super) target: Target,
+    pub(super) mode: Mode,
     /// The declared attributes, by place.
-    declared: Arc<[AttributeName]>,
-    system: SystemNo,
+    pub(super) declared: Arc<[AttributeName]>,
+    pub(super) system: SystemNo,
     /// Each declared attribute's columns, once they were looked up.
     columns: Vec<Option<Typed>>,
     /// Which declared attributes the record at hand names.
     named: Vec<bool>,
     set_at: Option<ColumnNo>,
-    /// Whether rows are judged when all are written.
-    many: bool,
-    /// Those rows, by chunk.
-    written: BTreeMap<usize, Mask>,
-    /// The columns that were changed in them.
-    changed: Vec<ColumnNo>,
 }
 
 impl Call {
-    fn new(update: Update, system: SystemNo, many: bool) -> Self {
+    pub(super) fn new(update: Update, system: SystemNo) -> Self {
         let places = update.declared.len();
         Self {
             target: Target { system: update.system, integration: update.integration },
@@ -82,20 +65,6 @@ impl Call {
             columns: vec![None; places],
             named: vec![false; places],
             set_at: None,
-            many,
-            written: BTreeMap::new(),
-            changed: Vec::new(),
-        }
-    }
-
-    /// Notes a row that is to be judged with the others.
-    fn note(&mut self, row: RowNo, columns: impl Iterator<Item = ColumnNo>) {
-        let (chunk, at) = locate(row);
-        self.written.entry(chunk).or_insert(Mask::NONE).set(at);
-        for column in columns {
-            if !self.changed.contains(&column) {
-                self.changed.push(column);
-            }
         }
     }
 }
@@ -122,127 +91,6 @@ impl<'a> Plan<'a> {
         self.ops
     }
 
-    /// Notes what followers are told: that somebody entered and left segments.
-    pub(super) fn tell(&mut self, system: SystemNo, id: &str, moved: Moved, cause: &Arc<Cause>) {
-        let (next, told) = self.number(system);
-        let first = *next;
-        let count = moved.len() as u64;
-        (*next, *told) = (first + count, *told + count);
-        if count == 0 || *told > MAX_TOLD {
-            return;
-        }
-        let goes_on = matches!(self.ops.last(), Some(Op::Moves { system: no, cause: last, .. })
-            if *no == system && Arc::ptr_eq(last, cause));
-        if !goes_on {
-            let cause = Arc::clone(cause);
-            self.ops.push(Op::Moves { system, first, segments: Vec::new(), moved: Vec::new(), cause });
-        }
-        if let Some(Op::Moves { segments, moved: all, .. }) = self.ops.last_mut() {
-            let mut places = |ids: Vec<Arc<str>>| ids.into_iter().filter_map(|id| place_of(segments, id)).collect();
-            all.push((Arc::from(id), places(moved.entered), places(moved.left)));
-        }
-    }
-
-    /// Notes that followers can't be told what came before now.
-    pub(super) fn leave_gap(&mut self, system: SystemNo, moves: u64) {
-        let (next, told) = self.number(system);
-        (*next, *told) = (*next + moves, MAX_TOLD + 1);
-    }
-
-    fn number(&mut self, system: SystemNo) -> &mut (u64, u64) {
-        let events = self.events;
-        self.numbers.entry(system).or_insert_with(|| (events.of(system).next(), 0))
-    }
-
-    /// Judges a row that was just written, and notes what that changed.
-    fn judge(&mut self, target: &Target, row: RowNo, columns: &[ColumnNo], before: Option<&Before>) {
-        let moved = self.state.judge(&target.system, row, before);
-        if moved.len() > 0 {
-            let cause = self.cause(target, columns);
-            self.tell_of_row(&target.system, row, moved, &cause);
-        }
-    }
-
-    /// Judges the rows of an update that left that for its end, chunk by chunk, and notes what that changed. The cause of
-    /// all is the columns that were changed in any.
-    fn judge_written(&mut self, call: Call) {
-        let system = &call.target.system;
-        let cause = self.cause(&call.target, &call.changed);
-        let mut changes = Vec::new();
-        for (no, rows) in call.written {
-            if rows.count() >= DENSE {
-                changes.push((no, self.state.judge_chunk(system, no, &rows)));
-                continue;
-            }
-            for row in rows.rows().map(|at| (no * ROWS + at) as RowNo) {
-                let moved = self.state.judge(system, row, None);
-                self.tell_of_row(system, row, moved, &cause);
-            }
-        }
-        self.tell_of_chunks(call.system, system, changes, cause);
-    }
-
-    /// Notes what judging whole chunks has changed.
-    fn tell_of_chunks(
-        &mut self,
-        no: SystemNo,
-        system: &SystemId,
-        changes: Vec<(usize, Vec<Shift>)>,
-        cause: Arc<Cause>,
-    ) {
-        let moves = changes.iter().flat_map(|(_, changes)| changes).map(|shift| shift.changed.count()).sum();
-        let (next, told) = self.number(no);
-        let first = *next;
-        if *told + moves > MAX_TOLD {
-            return self.leave_gap(no, moves);
-        }
-        (*next, *told) = (first + moves, *told + moves);
-        let (Some(data), Some(live)) = (self.state.system(system), self.state.snapshot.live.get(system)) else {
-            return;
-        };
-        let segments = live.rules.segments.order().iter().map(|segment| segment.id.shared()).collect();
-        let mut moved = Vec::new();
-        for (chunk, changes) in changes {
-            let mut rows: BTreeMap<usize, (Vec<u16>, Vec<u16>)> = BTreeMap::new();
-            for Shift { place, changed, now } in &changes {
-                let Ok(place) = u16::try_from(*place) else { continue };
-                for at in changed.rows() {
-                    let (entered, left) = rows.entry(at).or_default();
-                    if now.get(at) { entered.push(place) } else { left.push(place) }
-                }
-            }
-            let told = rows
-                .into_iter()
-                .map(|(at, (entered, left))| (Arc::from(data.id((chunk * ROWS + at) as RowNo)), entered, left));
-            moved.extend(told);
-        }
-        if !moved.is_empty() {
-            self.ops.push(Op::Moves { system: no, first, segments, moved, cause });
-        }
-    }
-
-    fn tell_of_row(&mut self, system: &SystemId, row: RowNo, moved: Moved, cause: &Arc<Cause>) {
-        if moved.len() > 0
-            && let Some((no, id)) = self.state.system(system).map(|data| (data.no, data.id(row).to_owned()))
-        {
-            self.tell(no, &id, moved, cause);
-        }
-    }
-
-    /// That an integration changed these columns.
-    fn cause(&self, target: &Target, columns: &[ColumnNo]) -> Arc<Cause> {
-        let catalogue = self.state.system(&target.system).map(|data| &data.catalogue);
-        let mut attributes: Vec<Arc<str>> = columns
-            .iter()
-            .filter_map(|column| match catalogue?.spec(*column)? {
-                Spec::Attribute(id, _) if id.integration == target.integration => Some(id.name.shared()),
-                _ => None,
-            })
-            .collect();
-        attributes.dedup();
-        Arc::new(Cause::Update { integration: target.integration.shared(), attributes })
-    }
-
     fn does(&mut self, op: Op) {
         self.state.apply(&op, self.stamp);
         self.ops.push(op);
@@ -262,11 +110,20 @@ impl<'a> Plan<'a> {
     }
 
     /// An update call. An end user named twice: the later record stands.
-    pub(crate) fn update(&mut self, mut update: Update) -> Outcome {
-        let records = std::mem::take(&mut update.records);
+    ///
+    /// # Errors
+    /// [`WriteError::Failed`] when the journal can't say it.
+    pub(crate) fn update(&mut self, mut update: Update) -> Result<Outcome, WriteError> {
+        match std::mem::take(&mut update.records) {
+            Records::Each(records) => Ok(self.each(update, records)),
+            Records::Sheet(sheet) => self.sheet(update, sheet),
+        }
+    }
+
+    /// An update of few end users, each judged as soon as it is written.
+    fn each(&mut self, update: Update, records: Vec<Record>) -> Outcome {
         let mut outcome = Outcome { received: records.len() as u64, created: 0, updated: 0, unchanged: 0 };
         let records = last_of_each(records);
-        let many = records.len() >= MANY;
         let adds = update.mode == Mode::Merge;
         let idle = |record: &Record| record.sets.is_empty() && (adds || self.row_of(&update.system, record).is_none());
         if records.iter().all(idle) {
@@ -275,17 +132,13 @@ impl<'a> Plan<'a> {
             return outcome;
         }
         let system = self.system_no(&update.system);
-        let mut call = Call::new(update, system, many);
-        self.ops.reserve(records.len());
+        let mut call = Call::new(update, system);
         for record in records {
             match self.one(&mut call, record) {
                 Fate::Created => outcome.created += 1,
                 Fate::Updated => outcome.updated += 1,
                 Fate::Unchanged => outcome.unchanged += 1,
             }
-        }
-        if many {
-            self.judge_written(call);
         }
         outcome
     }
@@ -321,15 +174,10 @@ impl<'a> Plan<'a> {
         let is_new = row.is_none();
         let row = row.unwrap_or_else(|| self.state.take_row(call.system));
         let columns = sets.iter().map(|(column, _)| *column).chain(clears.iter().copied());
-        if call.many {
-            call.note(row, columns);
-            self.does(Op::Put { system: call.system, row, id, touched, sets, clears });
-        } else {
-            let columns: Vec<ColumnNo> = columns.collect();
-            let before = if is_new { None } else { self.state.before(&call.target.system, row, &columns) };
-            self.does(Op::Put { system: call.system, row, id, touched, sets, clears });
-            self.judge(&call.target, row, &columns, before.as_ref());
-        }
+        let columns: Vec<ColumnNo> = columns.collect();
+        let before = if is_new { None } else { self.state.before(&call.target.system, row, &columns) };
+        self.does(Op::Put { system: call.system, row, id, touched, sets, clears });
+        self.judge(&call.target, row, &columns, before.as_ref());
         fate
     }
 
@@ -404,7 +252,7 @@ impl<'a> Plan<'a> {
         doomed.iter().map(|(_, _, values)| values).sum()
     }
 
-    fn system_no(&mut self, system: &SystemId) -> SystemNo {
+    pub(super) fn system_no(&mut self, system: &SystemId) -> SystemNo {
         if let Some(data) = self.state.system(system) {
             return data.no;
         }
@@ -418,7 +266,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The columns of a declared attribute.
-    fn typed(&self, call: &mut Call, place: usize) -> Typed {
+    pub(super) fn typed(&self, call: &mut Call, place: usize) -> Typed {
         let Call { target, declared, columns, .. } = call;
         let Some(known) = columns.get_mut(place) else { return Typed::default() };
         *known.get_or_insert_with(|| {
@@ -428,7 +276,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The column of a declared attribute's values of a type; `None` when the update declares no such attribute.
-    fn column_no(&mut self, call: &mut Call, place: usize, kind: AttributeType) -> Option<ColumnNo> {
+    pub(super) fn column_no(&mut self, call: &mut Call, place: usize, kind: AttributeType) -> Option<ColumnNo> {
         if let Some(known) = self.typed(call, place).of(kind) {
             return Some(known);
         }
@@ -440,7 +288,7 @@ impl<'a> Plan<'a> {
         Some(column)
     }
 
-    fn set_at_no(&mut self, call: &mut Call) -> ColumnNo {
+    pub(super) fn set_at_no(&mut self, call: &mut Call) -> ColumnNo {
         let Call { target, system, set_at, .. } = call;
         *set_at.get_or_insert_with(|| {
             let known = self.state.system(&target.system).and_then(|data| data.catalogue.set_at(&target.integration));
@@ -451,15 +299,6 @@ impl<'a> Plan<'a> {
             })
         })
     }
-}
-
-/// The place of a segment in a list that grows with it.
-fn place_of(segments: &mut Vec<Arc<str>>, id: Arc<str>) -> Option<u16> {
-    let place = segments.iter().position(|known| *known == id).unwrap_or_else(|| {
-        segments.push(id);
-        segments.len() - 1
-    });
-    u16::try_from(place).ok()
 }
 
 /// The records without those that a later one of the same end user overrides, in their order.

@@ -181,6 +181,12 @@ impl Reader {
         self.data().find(id).filter(|end_user| self.sees(end_user.row()))
     }
 
+    /// Whether there is an end user with this identifier who may be seen.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.data().find_row(id).is_some_and(|row| self.sees(row))
+    }
+
     /// The end user in a row that an answer of this view named.
     #[must_use]
     pub fn at(&self, row: RowNo) -> EndUser<'_> {

@@ -77,13 +77,19 @@ impl SystemData {
     }
 
     pub(crate) fn find_row(&self, id: &str) -> Option<RowNo> {
-        self.index.find(id, |row| self.id(row))
+        self.index.find(id, |row| self.raw_id(row))
     }
 
     /// A row's identifier; empty when nobody stands there.
     pub(crate) fn id(&self, row: RowNo) -> &str {
         let (chunk, at) = locate(row);
         self.chunks.get(chunk).and_then(|chunk| chunk.column(IDS)?.text(at)).unwrap_or_default()
+    }
+
+    /// A row's identifier in bytes.
+    fn raw_id(&self, row: RowNo) -> &[u8] {
+        let (chunk, at) = locate(row);
+        self.chunks.get(chunk).and_then(|chunk| chunk.column(IDS)?.raw_text(at)).unwrap_or_default()
     }
 
     pub(crate) fn cell(&self, row: RowNo, no: ColumnNo) -> Option<CellRef<'_>> {

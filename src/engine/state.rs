@@ -4,15 +4,16 @@
 //! come to the same columns. It is physical (rows and columns by number) and idempotent in the sense that
 //! recovery needs: replaying entries in order over chunks that already hold some of them ends in the same state.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::catalogue::{CREATED, Catalogue, IDS, Spec, UPDATED};
-use super::column::{CellRef, ROWS};
+use super::column::{CellRef, Column, ROWS};
 use super::index::Index;
 use super::judge::Before;
 use super::mask::Mask;
 use super::members::Shift;
+use super::sheet::Written;
 use super::snapshot::{Chunk, Snapshot, SystemData, locate};
 use crate::model::{AttributeId, AttributeName, AttributeType, IntegrationId, SystemId};
 use crate::ruleset::RuleSet;
@@ -87,29 +88,34 @@ pub(crate) fn cell_ref(cell: &Cell) -> CellRef<'_> {
     }
 }
 
-/// The columns of one row, to be changed under one stamp.
-struct RowEditor<'a> {
+/// The columns of one chunk, to be changed under one stamp.
+struct ChunkEditor<'a> {
     chunk: &'a mut Chunk,
     catalogue: &'a Catalogue,
-    at: usize,
     commit: u64,
 }
 
-impl RowEditor<'_> {
-    fn set(&mut self, no: ColumnNo, content: CellRef<'_>) {
+impl ChunkEditor<'_> {
+    /// Changes a column, which comes to be if it is not there.
+    fn change(&mut self, no: ColumnNo, change: impl FnOnce(&mut Column)) {
         let Some(spec) = self.catalogue.spec(no) else { return };
         let Some(place) = self.chunk.place(no) else { return };
         let column = Arc::make_mut(place.get_or_insert_with(|| Arc::new(spec.column())));
-        column.set(self.at, content);
+        change(column);
         column.modified = self.commit;
     }
 
-    fn clear(&mut self, no: ColumnNo) {
+    fn set(&mut self, no: ColumnNo, at: usize, content: CellRef<'_>) {
+        self.change(no, |column| column.set(at, content));
+    }
+
+    /// Empties cells of a column, if there are any.
+    fn clear(&mut self, no: ColumnNo, mut rows: impl Iterator<Item = usize> + Clone) {
         if let Some(Some(column)) = self.chunk.place(no)
-            && column.present().get(self.at)
+            && rows.clone().any(|at| column.present().get(at))
         {
             let column = Arc::make_mut(column);
-            column.clear(self.at);
+            column.clear_all(rows.by_ref());
             column.modified = self.commit;
         }
     }
@@ -239,26 +245,71 @@ impl State {
             }
             Op::DropColumn { system, no } => self.drop_column(*system, *no, stamp),
             Op::Put { system, row, id, touched, sets, clears } => {
-                self.edit(*system, *row, stamp, |editor| {
+                let (chunk, at) = locate(*row);
+                self.edit(*system, chunk, stamp, |editor| {
                     if let Some(id) = id {
-                        editor.set(IDS, CellRef::String(id));
-                        editor.set(CREATED, CellRef::Int(stamp.at));
+                        editor.set(IDS, at, CellRef::String(id));
+                        editor.set(CREATED, at, CellRef::Int(stamp.at));
                     }
-                    editor.set(UPDATED, CellRef::Int(stamp.at));
+                    editor.set(UPDATED, at, CellRef::Int(stamp.at));
                     if let Some(touched) = touched {
-                        editor.set(*touched, CellRef::Int(stamp.at));
+                        editor.set(*touched, at, CellRef::Int(stamp.at));
                     }
-                    clears.iter().for_each(|no| editor.clear(*no));
-                    sets.iter().for_each(|(no, cell)| editor.set(*no, cell_ref(cell)));
+                    clears.iter().for_each(|no| editor.clear(*no, std::iter::once(at)));
+                    sets.iter().for_each(|(no, cell)| editor.set(*no, at, cell_ref(cell)));
                 });
             }
-            Op::Delete { system, row } => self.edit(*system, *row, stamp, |editor| {
-                for no in 0..editor.catalogue.next() {
-                    editor.clear(no);
-                }
-            }),
-            Op::Record { .. } | Op::Moves { .. } | Op::Forget { .. } => {}
+            Op::Delete { system, row } => {
+                let (chunk, at) = locate(*row);
+                self.edit(*system, chunk, stamp, |editor| {
+                    for no in 0..editor.catalogue.next() {
+                        editor.clear(no, std::iter::once(at));
+                    }
+                });
+            }
+            // Who reads the journal gives `apply_written` what is in it.
+            Op::Sheet { .. } | Op::Record { .. } | Op::Moves { .. } | Op::Forget { .. } => {}
         }
+    }
+
+    /// Applies rows that were written together to the columns, and with `index` to the index.
+    pub(crate) fn apply_written(&mut self, system: SystemNo, touched: ColumnNo, written: &Written, stamp: Stamp) {
+        let mut chunks: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+        for (from, row) in written.rows.iter().enumerate() {
+            let (chunk, at) = locate(*row);
+            chunks.entry(chunk).or_default().push((from, at));
+        }
+        for (chunk, moves) in chunks {
+            self.edit(system, chunk, stamp, |editor| {
+                let created: Vec<(usize, usize)> =
+                    moves.iter().copied().filter(|(from, _)| written.created.get(*from)).collect();
+                if !created.is_empty() {
+                    editor.change(IDS, |ids| {
+                        created.iter().for_each(|(from, at)| ids.set(*at, CellRef::String(written.ids.get(*from))));
+                    });
+                    editor.change(CREATED, |times| set_time(times, &created, stamp));
+                }
+                editor.change(UPDATED, |times| set_time(times, &moves, stamp));
+                editor.change(touched, |times| set_time(times, &moves, stamp));
+                for (no, gone) in &written.clears {
+                    editor.clear(*no, moves.iter().filter(|(from, _)| gone.get(*from)).map(|(_, at)| *at));
+                }
+                for (no, values) in &written.sets {
+                    editor.change(*no, |column| column.take(values, &moves));
+                }
+            });
+        }
+    }
+
+    /// Enters those who came to be with rows that were written together into the index.
+    pub(crate) fn index_written(&mut self, system: SystemNo, written: &Written) {
+        let Some(data) = self.data_mut(system) else { return };
+        let mut index = std::mem::take(&mut data.index);
+        let entered = Arc::make_mut(&mut index);
+        for (from, row) in written.rows.iter().enumerate().filter(|(from, _)| written.created.get(*from)) {
+            entered.insert(written.ids.get(from), *row, &|other| data.id(other));
+        }
+        data.index = index;
     }
 
     /// Gives a system that the journal made the chunks that an unfinished checkpoint already wrote of it.
@@ -289,17 +340,21 @@ impl State {
         }
     }
 
-    fn edit(&mut self, system: SystemNo, row: RowNo, stamp: Stamp, change: impl FnOnce(&mut RowEditor<'_>)) {
+    fn edit(&mut self, system: SystemNo, chunk: usize, stamp: Stamp, change: impl FnOnce(&mut ChunkEditor<'_>)) {
         let Some(data) = self.data_mut(system) else { return };
-        let (chunk, at) = locate(row);
         if data.chunks.len() <= chunk {
             data.chunks.resize_with(chunk + 1, Arc::default);
         }
         if let Some(chunk) = data.chunks.get_mut(chunk) {
             let catalogue = &data.catalogue;
-            change(&mut RowEditor { chunk: Arc::make_mut(chunk), catalogue, at, commit: stamp.commit });
+            change(&mut ChunkEditor { chunk: Arc::make_mut(chunk), catalogue, commit: stamp.commit });
         }
     }
+}
+
+/// Notes a time in the rows here of some pairs.
+fn set_time(times: &mut Column, rows: &[(usize, usize)], stamp: Stamp) {
+    rows.iter().for_each(|(_, at)| times.set(*at, CellRef::Int(stamp.at)));
 }
 
 /// Every row in which somebody stands.

@@ -70,6 +70,16 @@ impl Texts {
         self.ends.push(self.bytes.len() as u32);
     }
 
+    /// The same with some texts in the place of others.
+    pub(crate) fn replaced(&self, new: &[Option<&str>]) -> Self {
+        let mut replaced = Self::default();
+        (0..self.len().max(new.len())).for_each(|at| match new.get(at) {
+            Some(Some(text)) => replaced.push(text),
+            _ => replaced.push(self.get(at)),
+        });
+        replaced
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.len()).map(|at| self.get(at))
     }

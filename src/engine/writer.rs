@@ -19,6 +19,7 @@ use super::adopt::Adoption;
 use super::events::EventLog;
 use super::parallel::Progress;
 use super::plan::Plan;
+use super::sheet::Sheet;
 use super::snapshot::Snapshot;
 use super::state::{Stamp, State};
 use crate::clock::Clock;
@@ -51,11 +52,65 @@ pub struct Update {
     /// when a record leaves them out.
     pub declared: Arc<[AttributeName]>,
     /// The end users and their values.
-    pub records: Vec<Record>,
+    pub records: Records,
     /// What makes sure that the same call sent again is not applied twice.
     pub idempotency: Option<Idempotency>,
     /// Small records written in the same commit.
     pub beside: Vec<RecordWrite>,
+}
+
+/// Records from which an update is written by columns. Tests are small.
+const MANY: usize = if cfg!(test) { 3 } else { 256 };
+
+/// The end users of an update, in the form that suits how many there are.
+#[derive(Debug, Clone)]
+pub enum Records {
+    /// Few.
+    Each(Vec<Record>),
+    /// Many.
+    Sheet(Sheet),
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self::Each(Vec::new())
+    }
+}
+
+impl From<Vec<Record>> for Records {
+    fn from(records: Vec<Record>) -> Self {
+        if records.len() < MANY {
+            return Self::Each(records);
+        }
+        let mut sheet = Sheet::default();
+        records.into_iter().for_each(|record| sheet.push(&record.id, record.sets));
+        Self::Sheet(sheet)
+    }
+}
+
+impl FromIterator<Record> for Records {
+    fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
+        Vec::from_iter(records).into()
+    }
+}
+
+impl Records {
+    /// Their identifiers, in order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        let (records, sheet) = match self {
+            Self::Each(records) => (Some(records), None),
+            Self::Sheet(sheet) => (None, Some(sheet)),
+        };
+        let each = records.into_iter().flatten().map(|record| record.id.as_str());
+        each.chain(sheet.into_iter().flat_map(Sheet::ids))
+    }
+
+    fn cells(&self) -> usize {
+        match self {
+            Self::Each(records) => records.iter().map(|record| record.sets.len() + 1).sum(),
+            Self::Sheet(sheet) => sheet.cells(),
+        }
+    }
 }
 
 /// What happens to attributes that a record does not name.
@@ -206,7 +261,7 @@ impl Task {
     /// How much work it is, in cells.
     fn cells(&self) -> usize {
         match self {
-            Self::Update(update) => update.records.iter().map(|record| record.sets.len() + 1).sum(),
+            Self::Update(update) => update.records.cells(),
             Self::Records(records) => records.len(),
             _ => 1,
         }
@@ -424,7 +479,7 @@ fn carry_out_update(
     {
         return if earlier.call_hash == *call_hash { Ok(earlier.outcome) } else { Err(WriteError::KeyReused) };
     }
-    let outcome = plan.update(update);
+    let outcome = plan.update(update)?;
     if let Some(Idempotency { key, call_hash }) = idempotency {
         let answer = AnswerRecord { call_hash, at, outcome };
         let value = crate::store::encode(&answer).map_err(|error| WriteError::Failed(error.to_string()))?;

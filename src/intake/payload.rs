@@ -167,6 +167,38 @@ impl Call<'_> {
         integration: &IntegrationId,
         limits: &Limits,
     ) -> Result<Update, IntakeError> {
+        let (declared, records) = self.judged(rules, integration, limits)?;
+        let mode = if records.len() == 1 { Mode::Merge } else { Mode::Replace };
+        Ok(Update {
+            system: rules.system.clone(),
+            integration: integration.clone(),
+            mode,
+            declared: Arc::clone(&declared.names),
+            records: records.into(),
+            idempotency: None,
+            beside: Vec::new(),
+        })
+    }
+
+    /// The records of [`Call::to_update`], each by itself.
+    ///
+    /// # Errors
+    /// Those of [`Call::to_update`].
+    pub fn to_records(
+        &self,
+        rules: &RuleSet,
+        integration: &IntegrationId,
+        limits: &Limits,
+    ) -> Result<Vec<Record>, IntakeError> {
+        self.judged(rules, integration, limits).map(|(_, records)| records)
+    }
+
+    fn judged<'a>(
+        &self,
+        rules: &'a RuleSet,
+        integration: &IntegrationId,
+        limits: &Limits,
+    ) -> Result<(&'a Integration, Vec<Record>), IntakeError> {
         if self.records.len() > limits.records_per_call {
             return Err(IntakeError::TooManyRecords { count: self.records.len(), limit: limits.records_per_call });
         }
@@ -185,16 +217,7 @@ impl Call<'_> {
         if !refusals.places.is_empty() {
             return Err(IntakeError::Refused(refusals.places));
         }
-        let mode = if self.records.len() == 1 { Mode::Merge } else { Mode::Replace };
-        Ok(Update {
-            system: rules.system.clone(),
-            integration: integration.clone(),
-            mode,
-            declared: Arc::clone(&declared.names),
-            records,
-            idempotency: None,
-            beside: Vec::new(),
-        })
+        Ok((declared, records))
     }
 }
 

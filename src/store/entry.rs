@@ -72,6 +72,19 @@ pub enum Op {
         #[serde(rename = "c", default, skip_serializing_if = "Vec::is_empty")]
         clears: Vec<ColumnNo>,
     },
+    /// Many end users were written at once.
+    #[serde(rename = "sheet")]
+    Sheet {
+        /// The system.
+        #[serde(rename = "s")]
+        system: SystemNo,
+        /// The columns' integration, as in [`Op::Put`].
+        #[serde(rename = "t")]
+        touched: ColumnNo,
+        /// Their rows and values, in the engine's form.
+        #[serde(rename = "w", with = "serde_bytes")]
+        written: Vec<u8>,
+    },
     /// The end user is gone; the row may be used again.
     #[serde(rename = "del")]
     Delete {

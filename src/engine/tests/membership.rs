@@ -220,7 +220,7 @@ fn after_midnight_every_answer_is_of_the_new_day_also_before_its_memberships_are
     let put = |id: &str, offset: i32| {
         let mut call = update(INTEGRATIONS[0], Mode::Merge, &[]);
         let sets = vec![(1, Value::Number(9.0)), (2, day(offset))];
-        call.records = vec![Record { id: EndUserId::new(id).unwrap(), sets }];
+        call.records = vec![Record { id: EndUserId::new(id).unwrap(), sets }].into();
         block(engine.update(call)).unwrap();
     };
     for (id, offset) in [("u0", 0), ("u1", -1), ("u2", -2), ("u3", -3), ("u4", 1)] {

@@ -130,7 +130,7 @@ fn trial(body: &[u8], rules: &RuleSet, id: &IntegrationId, limits: &Limits) -> R
 /// What the update API would say to these records.
 fn verdict(data: &str, rules: &RuleSet, id: &IntegrationId, limits: &Limits) -> Result<Vec<Record>, IntakeError> {
     let call = format!(r#"{{"token":"","data":{data}}}"#);
-    Ok(read_call(call.as_bytes())?.to_update(rules, id, limits)?.records)
+    read_call(call.as_bytes())?.to_records(rules, id, limits)
 }
 
 /// Why the integration takes no calls at all, if so.

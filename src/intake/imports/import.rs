@@ -22,7 +22,7 @@ use super::faults::RowError;
 use super::layout::Columns;
 use super::rows::Position;
 use crate::engine::RecordWrite;
-use crate::model::{EndUserId, IntegrationId, SystemId, Timestamp};
+use crate::model::{IntegrationId, SystemId, Timestamp};
 use crate::store::{self, StoreError, Table};
 
 /// What stands behind the id in the key of the progress.
@@ -160,8 +160,8 @@ pub struct Import {
 }
 
 /// What stands for an end user who was deleted.
-pub(super) fn gone_hash(id: &EndUserId) -> u64 {
-    xxh3_64(id.as_str().as_bytes())
+pub(super) fn gone_hash(id: &str) -> u64 {
+    xxh3_64(id.as_bytes())
 }
 
 /// How far applying is.

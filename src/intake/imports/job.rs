@@ -22,7 +22,7 @@ use super::rows::{Block, Position, ReadError, Rows};
 use super::service::Inner;
 use super::upload::target;
 use super::validate::unreadable;
-use crate::engine::{Mode, Record, RecordWrite, Update, WriteError};
+use crate::engine::{Mode, RecordWrite, Records, Sheet, Update, WriteError};
 use crate::model::AttributeName;
 use crate::ruleset::{Integration, RuleSet};
 use crate::store::StoreError;
@@ -68,7 +68,7 @@ pub(super) struct Meaning {
 /// A block on its way to the engine.
 struct Batch {
     block: Block,
-    records: Vec<Record>,
+    sheet: Sheet,
     /// The row behind it.
     next: Position,
 }
@@ -213,7 +213,7 @@ impl<'a> Job<'a> {
 
     /// Stores a batch together with the progress that it is.
     fn store(&self, batch: Batch, judge: &Judge, declared: &Arc<[AttributeName]>) -> Result<(), Halt> {
-        let Batch { block, mut records, next } = batch;
+        let Batch { block, mut sheet, next } = batch;
         let before = self.inner.known(&self.import.id).map_or(0, |import| import.stored);
         loop {
             if self.inner.is_stopping() {
@@ -221,15 +221,15 @@ impl<'a> Job<'a> {
             }
             // Whoever is being deleted is noted before this batch or deleted after it.
             let storing = self.inner.storing.lock();
-            self.leave_out_gone(&mut records);
-            let count = records.len() as u64;
+            self.leave_out_gone(&mut sheet);
+            let count = sheet.len() as u64;
             let progress = Progress { stored: before + count, next };
             let update = Update {
                 system: self.import.system.clone(),
                 integration: self.import.integration.clone(),
                 mode: Mode::Replace,
                 declared: Arc::clone(declared),
-                records,
+                records: Records::Sheet(sheet),
                 idempotency: None,
                 beside: vec![progress.record(&self.import.id)?],
             };
@@ -246,15 +246,15 @@ impl<'a> Job<'a> {
                 Err(error) => self.wait_out(error)?,
             }
             // The engine keeps what it refuses; that is rare, so the rows are read once more instead of copied each time.
-            records = judge.records(&block);
+            sheet = judge.sheet(&block);
         }
     }
 
     /// Leaves out those who were deleted since the upload.
-    fn leave_out_gone(&self, records: &mut Vec<Record>) {
+    fn leave_out_gone(&self, sheet: &mut Sheet) {
         let gone = self.inner.known(&self.import.id).map(|import| import.gone).unwrap_or_default();
         if !gone.is_empty() {
-            records.retain(|record| !gone.contains(&gone_hash(&record.id)));
+            sheet.retain(|id| !gone.contains(&gone_hash(id)));
         }
     }
 
@@ -306,7 +306,7 @@ fn read_batches(mut rows: Rows<File>, judge: &Judge, batches: &SyncSender<Result
     loop {
         let mut block = Block::default();
         let batch = match rows.fill(&mut block) {
-            Ok(true) => Ok(Batch { records: judge.records(&block), block, next: rows.position() }),
+            Ok(true) => Ok(Batch { sheet: judge.sheet(&block), block, next: rows.position() }),
             Ok(false) => return,
             Err(error) => Err(error),
         };

@@ -10,7 +10,7 @@ use super::cells::{Cells, Splitter};
 use super::faults::{Fault, RowError};
 use super::layout::{Layout, Stored};
 use super::rows::{Block, Row};
-use crate::engine::Record;
+use crate::engine::Sheet;
 use crate::model::csv::unguarded;
 use crate::model::{self, AttributeType, CoerceError, EndUserId, IdentifierCase, Input};
 
@@ -72,12 +72,12 @@ impl Judge {
         RowError { row: bad.row, column, code: bad.code.to_owned(), detail: bad.detail.into_owned() }
     }
 
-    /// The records of a block's good rows, in order.
-    pub(super) fn records(&self, block: &Block) -> Vec<Record> {
+    /// A block's good rows, in order.
+    pub(super) fn sheet(&self, block: &Block) -> Sheet {
         let (mut splitter, mut bad) = (Splitter::default(), Bad::new());
-        let mut records = Vec::with_capacity(block.rows().size_hint().0);
+        let mut sheet = Sheet::default();
+        let mut sets = Vec::with_capacity(self.layout.stored.len());
         for row in block.rows() {
-            let mut sets = Vec::with_capacity(self.layout.stored.len());
             let mut set = |stored: &Stored, input: Input<'_>| {
                 let value = input.coerce(stored.kind, self.limits)?;
                 sets.push((stored.property, value));
@@ -87,11 +87,12 @@ impl Judge {
             if let Found::EndUser(id) = found
                 && bad.is_empty()
             {
-                records.push(Record { id, sets });
+                sheet.push(&id, sets.drain(..));
             }
             bad.clear();
+            sets.clear();
         }
-        records
+        sheet
     }
 
     /// Judges one row: hands each cell that is stored to `take`, and notes whatever is bad.
@@ -174,7 +175,7 @@ mod tests {
     use crate::intake::imports::fixtures::upload;
     use crate::intake::imports::rows::Rows;
 
-    fn judged(rows: &str) -> (Verdict, Vec<RowError>, Vec<Record>) {
+    fn judged(rows: &str) -> (Verdict, Vec<RowError>, Sheet) {
         let file = format!("Email,Type,Seats,Signup,Note\n{rows}");
         let mut rows = Rows::from_start(file.as_bytes()).unwrap();
         let mut block = Block::default();
@@ -184,7 +185,7 @@ mod tests {
         rows.fill(&mut block).unwrap();
         let mut verdict = judge.check(&block);
         let errors = verdict.errors.drain(..).map(|bad| judge.told(bad)).collect();
-        (verdict, errors, judge.records(&block))
+        (verdict, errors, judge.sheet(&block))
     }
 
     fn errors(rows: &str) -> Vec<(u64, Option<String>, String)> {
@@ -201,13 +202,12 @@ mod tests {
         let (verdict, _, records) = judged("a,paying,5,2024-02-29,x\n b ,,,,x\n\"c,d\",\"say \"\"x\"\"\",,,\n");
         assert_eq!((verdict.rows, verdict.rejected), (3, 0));
         let names = upload().names;
-        let shown: Vec<_> = records
-            .iter()
-            .map(|record| {
-                let sets = record.sets.iter().map(|(place, value)| format!("{}={}", names[*place], value.to_json()));
-                (record.id.as_str(), sets.collect::<Vec<_>>().join(" "))
-            })
-            .collect();
+        let value = |at: usize, place: usize| {
+            let values = AttributeType::ALL.into_iter().filter_map(|kind| records.value(at, place, kind));
+            values.map(|value| format!("{}={}", names[place], value.to_json())).next()
+        };
+        let values = |at: usize| (0..names.len()).filter_map(|place| value(at, place)).collect::<Vec<_>>().join(" ");
+        let shown: Vec<_> = records.ids().enumerate().map(|(at, id)| (id, values(at))).collect();
         let first = r#"Customer_Type="paying" Seats=5 Signup="2024-02-29""#;
         let third = r#"Customer_Type="say \"x\"""#;
         assert_eq!(shown, [("a", first.to_owned()), (" b ", String::new()), ("c,d", third.to_owned())]);
@@ -241,7 +241,7 @@ mod tests {
     fn both_passes_find_the_same_rows_good() {
         let (verdict, _, records) = judged("a,x,1,,\nb,x,one,,\nc,x,3,,\n");
         assert_eq!((verdict.rows - verdict.rejected, records.len()), (2, 2));
-        assert_eq!(records[1].id.as_str(), "c");
+        assert_eq!(records.ids().nth(1), Some("c"));
     }
 
     /// Whatever stands in a file: pieces of CSV, of values, and bytes that are no text.
@@ -276,7 +276,7 @@ mod tests {
             let mut block = Block::default();
             while let Ok(true) = rows.fill(&mut block) {
                 let verdict = judge.check(&block);
-                prop_assert_eq!(verdict.rows - verdict.rejected, judge.records(&block).len() as u64);
+                prop_assert_eq!(verdict.rows - verdict.rejected, judge.sheet(&block).len() as u64);
                 prop_assert_eq!(verdict.rejected == 0, verdict.errors.is_empty());
             }
         }

@@ -17,7 +17,7 @@ pub(crate) fn read_nonsense(file: &[u8], integration: &Integration) {
     while let Ok(true) = rows.fill(&mut block) {
         let verdict = judge.check(&block);
         let good = verdict.rows.saturating_sub(verdict.rejected);
-        assert_eq!(judge.records(&block).len() as u64, good, "what the first pass takes the second stores");
+        assert_eq!(judge.sheet(&block).len() as u64, good, "what the first pass takes the second stores");
         verdict.errors.into_iter().for_each(|bad| assert!(!judge.told(bad).detail.is_empty()));
     }
 }

@@ -16,9 +16,9 @@ pub(super) const MAX_ROW: usize = 1 << 20;
 /// Bytes read at once.
 const READ: usize = 1 << 20;
 /// Most rows of a block.
-const BLOCK_ROWS: usize = 4096;
+const BLOCK_ROWS: usize = 8192;
 /// Bytes after which a block takes no more rows.
-const BLOCK_BYTES: usize = 1 << 20;
+const BLOCK_BYTES: usize = 2 << 20;
 /// What some programs write before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// The marks before UTF-16, which is no UTF-8.
@@ -396,7 +396,7 @@ mod tests {
             blocks += 1;
             count += block.rows().count();
         }
-        assert_eq!((blocks, count), (3, 10_000));
+        assert_eq!((blocks, count), (2, 10_000));
     }
 
     proptest! {

@@ -172,7 +172,7 @@ impl Imports {
     /// Sees to it that an end user who is about to be deleted does not come back by a file that was uploaded before.
     /// When this returns, no batch with them is on its way to the engine, and no later one will have them.
     pub async fn forget(&self, system: &SystemId, id: &EndUserId) {
-        let (inner, system, hash) = (Arc::clone(&self.inner), system.clone(), gone_hash(id));
+        let (inner, system, hash) = (Arc::clone(&self.inner), system.clone(), gone_hash(id.as_str()));
         if !inner.has_unfinished(&system) {
             return;
         }
