@@ -240,7 +240,7 @@ fn what_is_about_people_or_holds_a_secret_is_kept_by_no_cache() {
         "/admin/v1/users",
         "/nowhere",
     ] {
-        assert_eq!(client.get(&path).header("cache-control"), "no-store", "{path}");
+        assert_eq!(client.get(path).header("cache-control"), "no-store", "{path}");
     }
 }
 
