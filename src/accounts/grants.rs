@@ -56,14 +56,19 @@ pub(super) struct Powers {
 /// What someone would grant without having it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lack {
-    permission: Permission,
+    /// `None`: any access there is lacking.
+    permission: Option<Permission>,
     place: Option<Place>,
     over: Option<Over>,
 }
 
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nobody grants what they don't have: this takes `{}`", self.permission)?;
+        f.write_str("nobody grants what they don't have: this takes ")?;
+        match self.permission {
+            Some(permission) => write!(f, "`{permission}`")?,
+            None => f.write_str("data access")?,
+        }
         match &self.place {
             Some(Place::Everywhere) => f.write_str(" in every system")?,
             Some(Place::System(system)) => write!(f, " in the system `{system}`")?,
@@ -88,11 +93,9 @@ impl Grant {
             }
     }
 
-    /// Whether it alone gives this permission there, over all of them.
-    fn gives(&self, permission: Permission, place: &Place, over: &Over) -> bool {
-        self.permissions.contains(permission)
-            && (self.place == Place::Everywhere || self.place == *place)
-            && (self.over == Over::All || self.over == *over)
+    /// Whether it is about all of those end users there.
+    fn reaches(&self, place: &Place, over: &Over) -> bool {
+        (self.place == Place::Everywhere || self.place == *place) && (self.over == Over::All || self.over == *over)
     }
 }
 
@@ -125,14 +128,18 @@ impl Powers {
     /// The first [`Lack`].
     pub(super) fn cover(&self, other: &Self) -> Result<(), Lack> {
         if let Some(permission) = other.account.iter().find(|permission| !self.account.contains(*permission)) {
-            return Err(Lack { permission, place: None, over: None });
+            return Err(Lack { permission: Some(permission), place: None, over: None });
         }
-        for grant in &other.grants {
-            let in_systems = grant.permissions.iter().filter(|permission| !is_account_wide(*permission));
-            for permission in in_systems {
-                if !self.grants.iter().any(|own| own.gives(permission, &grant.place, &grant.over)) {
-                    return Err(Lack { permission, place: Some(grant.place.clone()), over: Some(grant.over.clone()) });
-                }
+        for Grant { permissions, place, over } in &other.grants {
+            let lack = |permission| Lack { permission, place: Some(place.clone()), over: Some(over.clone()) };
+            let there: Vec<&Grant> = self.grants.iter().filter(|own| own.reaches(place, over)).collect();
+            let mut in_system = permissions.iter().filter(|permission| !is_account_wide(*permission));
+            if let Some(lacking) = in_system.find(|one| !there.iter().any(|own| own.permissions.contains(*one))) {
+                return Err(lack(Some(lacking)));
+            }
+            // A role of account-wide permissions alone gives nothing there today, and may tomorrow.
+            if there.is_empty() {
+                return Err(lack(None));
             }
         }
         Ok(())
@@ -223,6 +230,8 @@ mod tests {
         assert!(!covers(&here, &everywhere) && !covers(&part, &here) && !covers(&role_only, &part));
         assert!(!covers(&part, &powers(READ, &[(Some("a"), Some("h"))])));
         assert!(!covers(&everywhere, &powers(&[Permission::EndUsersDelete], &[])), "a role counts without a place");
+        let inviter = |place| powers(&[Permission::UsersInvite], &[(Some(place), None)]);
+        assert!(covers(&inviter("a"), &inviter("a")) && !covers(&inviter("a"), &inviter("b")), "a place counts, too");
         let lack = here.cover(&everywhere).unwrap_err().to_string();
         assert!(lack.ends_with("`end_users:read` in every system over every end user"), "{lack}");
     }

@@ -13,13 +13,16 @@
 mod access;
 mod access_requests;
 mod audit;
+mod bearers;
 mod bookmarks;
 mod bootstrap;
 mod browser_keys;
 mod client_changes;
 mod clients;
+mod derived;
 mod directory;
 mod drafts;
+mod error;
 mod fault;
 mod first_run;
 mod grants;
@@ -60,7 +63,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde_json::json;
 
 pub use access::{DataAccessDraft, DataAccessView, systems_of, view};
 pub use access_requests::{AccessRequest, AccessRequestError, RequestStatus};
@@ -70,6 +72,7 @@ pub use browser_keys::BrowserKeys;
 pub use client_changes::{ClientDraft, ClientError};
 pub use clients::Client;
 pub use drafts::UserDraft;
+pub use error::AccountsError;
 pub use fault::Fault;
 pub use first_run::{AdminNote, ClientNote, Example, first_run_text};
 pub use grants::{Lack, Sight};
@@ -105,7 +108,7 @@ use self::clients::Clients;
 use self::directory::{Directory, UserChange};
 use self::integration_tokens::IntegrationTokens;
 use self::revoked::RevokedTokens;
-use self::rotations::{Rotations, integration_name};
+use self::rotations::Rotations;
 use self::sealed::Seal;
 use self::sessions::Sessions;
 use self::sign_in::Door;
@@ -115,7 +118,7 @@ use self::verified::VerifiedTokens;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::WriteError;
-use crate::model::{EndUserId, IntegrationId, SystemId, Timestamp};
+use crate::model::{EndUserId, SystemId};
 use crate::ruleset::LiveRules;
 use crate::store::Table;
 
@@ -124,45 +127,6 @@ const KEY_CHECK: &str = "key_check";
 
 /// The purpose under which second factors are sealed.
 const SECOND_FACTORS: &str = "second factors";
-
-/// Why accounts can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum AccountsError {
-    /// There is no usable secret key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The bootstrap variables can't be followed.
-    #[error(transparent)]
-    Bootstrap(#[from] BootstrapError),
-    /// A stored record can't be read.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// Records can't be written.
-    #[error("records of accounts can't be written: {0}")]
-    Write(#[from] WriteError),
-    /// The first start's note can't be written.
-    #[error("the first start's credentials can't be written to `{}`: {reason}; nothing was stored", path.display())]
-    Note {
-        /// The note's file.
-        path: PathBuf,
-        /// What the operating system says.
-        reason: String,
-    },
-    /// The variable with the secret for single sign-on is not set.
-    #[error(
-        "sso.client_secret_env names {variable}, which is not set: set it to the client secret that the identity provider gave"
-    )]
-    NoSsoSecret {
-        /// The variable.
-        variable: String,
-    },
-    /// Single sign-on can't be set up.
-    #[error("single sign-on can't be set up: {0}")]
-    Sso(String),
-    /// There is nothing to make secrets of.
-    #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
-}
 
 /// Whether the secret key that a server would take is the store's; where it came from, or `None` where the store has none yet.
 ///
@@ -260,160 +224,6 @@ impl Accounts {
         accounts.purge_revoked();
         let bootstrap = if kept.is_none() { Some(Bootstrap::begin(&accounts, env)?) } else { None };
         Ok((accounts, bootstrap))
-    }
-
-    /// The enabled client with this id and secret. Takes as long for an id that there is not.
-    ///
-    /// # Errors
-    /// [`TokenError::InvalidClient`].
-    pub fn authenticate_client(&self, client_id: &str, secret: &str) -> Result<Arc<Client>, TokenError> {
-        self.clients.check(client_id, secret).ok_or(TokenError::InvalidClient)
-    }
-
-    /// Issues an access token to a client, for `lifetime_s` seconds and for the permissions in `scope` (absent: all that its
-    /// role has).
-    ///
-    /// # Errors
-    /// [`TokenError`]: unknown, disabled or wrongly authenticated client; a scope beyond its role's permissions.
-    pub fn issue_token(
-        &self,
-        client_id: &str,
-        secret: &str,
-        scope: Option<&str>,
-        lifetime_s: u64,
-    ) -> Result<IssuedToken, TokenError> {
-        let client = self.authenticate_client(client_id, secret)?;
-        let granted = tokens::grant(scope, &client.role, self.role_permissions(&client))?;
-        Ok(self.tokens.issue(&client, granted, lifetime_s, self.clock.now()))
-    }
-
-    /// The bearer of an access token, if it is genuine, unexpired, unrevoked and its client is enabled.
-    #[must_use]
-    pub fn authenticate(&self, access_token: &str) -> Option<Arc<Principal>> {
-        let now = self.clock.now();
-        if let Some(principal) = self.verified.get(access_token, now) {
-            return Some(principal);
-        }
-        let epoch = self.verified.epoch();
-        let token = self.tokens.read(access_token)?;
-        if !token.lifetime.contains(now) || self.revoked.contains(&token) {
-            return None;
-        }
-        let client = self.clients.get(&token.client)?;
-        if !client.enabled || client.generation != token.generation {
-            return None;
-        }
-        let permissions = self.role_permissions(&client).intersection(token.scope);
-        let principal = Arc::new(Principal::of_client(&client, permissions));
-        self.verified.insert(access_token, epoch, token.lifetime, Arc::clone(&principal), now);
-        Some(principal)
-    }
-
-    /// Revokes an access token of this client, which has been authenticated. What is no token of its is left alone, without
-    /// an error (RFC 7009, section 2.2).
-    ///
-    /// # Errors
-    /// [`WriteError`]: the token has ended, but may come back with a restart.
-    pub async fn revoke(self: &Arc<Self>, client_id: &str, access_token: &str) -> Result<(), WriteError> {
-        let Some(token) = self.tokens.read(access_token).filter(|token| token.client == client_id) else {
-            return Ok(());
-        };
-        self.blocking(move |accounts| {
-            let change = accounts.revoked.add(&token);
-            accounts.verified.forget_all();
-            let mut changes = vec![change?];
-            changes.extend(accounts.revoked.purge(accounts.clock.now()));
-            accounts.vault.write(changes)
-        })
-        .await
-    }
-
-    /// The newest integration token of an integration.
-    #[must_use]
-    pub fn integration_token(&self, system: &SystemId, integration: &IntegrationId) -> String {
-        self.integration_tokens.current(system, integration)
-    }
-
-    /// Gives an integration a new token. The old one, and those that still live, work for `grace_hours` more and as long as
-    /// their own grace lasts; 0: all end now.
-    ///
-    /// # Errors
-    /// [`WriteError`]: nothing has changed.
-    pub async fn rotate_integration_token(
-        self: &Arc<Self>,
-        actor: Actor,
-        system: &SystemId,
-        integration: &IntegrationId,
-        grace_hours: u32,
-    ) -> Result<(), WriteError> {
-        let (system, integration) = (system.clone(), integration.clone());
-        self.blocking(move |accounts| {
-            let object = format!("systems/{system}/integrations/{integration}");
-            let act = Act::new("integration.rotate_token", object).after(json!({ "grace_hours": grace_hours }));
-            let entry = accounts.audited(&actor, act)?;
-            accounts.raise(&integration_name(&system, &integration), grace_hours, Some(entry))
-        })
-        .await
-    }
-
-    /// Ends every token of an integration that was deleted, so that none works if one of that name comes to be. Blocks.
-    ///
-    /// # Errors
-    /// [`WriteError`]: nothing has changed.
-    pub fn retire(&self, system: &SystemId, integration: &IntegrationId) -> Result<(), WriteError> {
-        self.raise(&integration_name(system, integration), 0, None)
-    }
-
-    /// The enabled `api` integration that an integration token belongs to.
-    #[must_use]
-    pub fn integration_of(&self, rules: &Arc<LiveRules>, token: &str) -> Option<(SystemId, IntegrationId)> {
-        self.integration_tokens.find(rules, token, self.clock.now())
-    }
-
-    /// A system's newest keys for pages in browsers.
-    #[must_use]
-    pub fn browser_keys(&self, system: &SystemId) -> BrowserKeys {
-        self.browser_keys.current(system)
-    }
-
-    /// Gives a system new browser keys, both of them. The old ones, and those that still live, work for `grace_hours` more
-    /// and as long as their own grace lasts; 0: all end now.
-    ///
-    /// # Errors
-    /// [`WriteError`]: nothing has changed.
-    pub async fn rotate_browser_keys(
-        self: &Arc<Self>,
-        actor: Actor,
-        system: &SystemId,
-        grace_hours: u32,
-    ) -> Result<(), WriteError> {
-        let system = system.clone();
-        self.blocking(move |accounts| {
-            let act = Act::new("browser.rotate_keys", format!("systems/{system}/browser"));
-            let entry = accounts.audited(&actor, act.after(json!({ "grace_hours": grace_hours })))?;
-            accounts.raise(system.as_str(), grace_hours, Some(entry))
-        })
-        .await
-    }
-
-    /// Ends the browser keys of a system that is gone, so that none works if one of that name comes to be. Blocks.
-    ///
-    /// # Errors
-    /// [`WriteError`]: nothing has changed.
-    pub fn retire_browser_keys(&self, system: &SystemId) -> Result<(), WriteError> {
-        self.raise(system.as_str(), 0, None)
-    }
-
-    /// Whether this is a publishable key of the system, with which a page may ask for segments.
-    #[must_use]
-    pub fn is_publishable_key(&self, system: &SystemId, key: &str) -> bool {
-        self.browser_keys.is_publishable(system, key, self.clock.now())
-    }
-
-    /// Whether this is the hash of the identifier under the system's identity secret, so that the page may ask about it.
-    #[must_use]
-    pub fn vouches(&self, system: &SystemId, id: &str, id_hash: &str) -> bool {
-        self.browser_keys.vouches(system, id, id_hash, self.clock.now())
     }
 
     /// The record that puts down what is done now; to be written with the change that it tells of.
@@ -548,32 +358,6 @@ impl Accounts {
         self.users.apply(users);
         self.door.sessions.end(&ended);
         Ok(())
-    }
-
-    fn role_permissions(&self, client: &Client) -> PermissionSet {
-        self.roles.permissions(&client.role).unwrap_or(PermissionSet::NONE)
-    }
-
-    fn raise(&self, name: &str, grace_hours: u32, beside: Option<Change>) -> Result<(), WriteError> {
-        let _changing = self.changing.lock();
-        let now = self.clock.now();
-        let grace_ms = i64::from(grace_hours) * 3_600_000;
-        let until = (grace_hours > 0).then(|| Timestamp::from_millis(now.as_millis().saturating_add(grace_ms)));
-        let (rotation, change) = self.rotations.raise(name, until, now)?;
-        self.vault.write(std::iter::once(change).chain(beside).collect())?;
-        self.rotations.set(name, &rotation);
-        Ok(())
-    }
-
-    fn purge_revoked(&self) {
-        let changes = self.revoked.purge(self.clock.now());
-        if changes.is_empty() {
-            return;
-        }
-        if let Err(error) = self.vault.write(changes) {
-            // They only take room, and the next start tries again.
-            tracing::warn!(%error, "expired revocations stay in the store");
-        }
     }
 
     /// Runs a change on a thread that may block, to its end even if the caller goes away in the middle: memory must follow

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::vault::memory::MemoryVault;
 use super::*;
 use crate::config;
-use crate::model::Permission;
+use crate::model::{Permission, Timestamp};
 
 const START: i64 = 1_700_000_000_000;
 const DAY_S: u64 = 86_400;

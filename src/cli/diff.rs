@@ -11,17 +11,18 @@
 //!    "segments": [{"id": "premium", "before": 100, "after": 90, "enters": 2, "leaves": 12, "moved": 14.0, "over": true}]}]}
 //! ```
 
+mod report;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::report::{findings, human, markdown};
 use super::remote::{Remote, encoded};
 use super::token::Access;
 use crate::config::Flags;
@@ -281,160 +282,11 @@ fn tags(server: &Remote, system: &str) -> anyhow::Result<BTreeMap<String, String
     Ok(tags)
 }
 
-/// Each mistake on a line that editors can jump from, its hint below it.
-fn findings(root: &Path, systems: &[SystemDiff]) -> String {
-    let mut text = String::new();
-    for found in systems.iter().flat_map(|system| &system.errors) {
-        let (line, column) = (found.line.max(1), found.column.max(1));
-        let _ = writeln!(text, "{}:{line}:{column}: {}", root.join(&found.file).display(), found.message);
-        if let Some(hint) = &found.hint {
-            let _ = writeln!(text, "    {}", hint.replace('\n', "\n    "));
-        }
-    }
-    text
-}
-
-/// What a system comes to, in words.
-fn in_words(system: &SystemDiff) -> String {
-    let files = match system.files.len() {
-        1 => "1 file differs".to_owned(),
-        count => format!("{count} files differ"),
-    };
-    match system.state {
-        _ if !system.errors.is_empty() => {
-            let count = system.errors.len();
-            format!("does not load: {count} error{}", if count == 1 { "" } else { "s" })
-        }
-        State::Same => "no difference".to_owned(),
-        State::New => "not on the server yet".to_owned(),
-        State::Gone => "would be gone: the rules folder lacks it".to_owned(),
-        State::Changed if system.segments.is_empty() => format!("{files}, nobody would enter or leave a segment"),
-        State::Changed => files,
-    }
-}
-
-/// The cells of a segment: id, before, after, enters, leaves, moved.
-fn cells(segment: &SegmentDiff) -> [String; 6] {
-    let count = |count: Option<u64>| count.map_or_else(|| "–".to_owned(), |count| count.to_string());
-    let moved = match segment.moved {
-        None => "new".to_owned(),
-        Some(f64::MAX) => "from none".to_owned(),
-        Some(moved) => format!("{moved:.1}%"),
-    };
-    [
-        segment.id.clone(),
-        count(segment.before),
-        count(segment.after),
-        format!("+{}", segment.enters),
-        format!("-{}", segment.leaves),
-        if segment.over { format!("{moved} !") } else { moved },
-    ]
-}
-
-const HEADER: [&str; 6] = ["Segment", "Before", "After", "Enter", "Leave", "Moved"];
-
-fn human(systems: &[SystemDiff], fail_over: Option<f64>) -> String {
-    let mut text = String::new();
-    for system in systems {
-        let _ = writeln!(text, "{}: {}", system.system, in_words(system));
-        if system.segments.is_empty() {
-            continue;
-        }
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
-        table.set_header(HEADER);
-        system.segments.iter().for_each(|segment| {
-            table.add_row(cells(segment));
-        });
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        let _ = writeln!(text, "{}", table.trim_fmt());
-        for segment in &system.segments {
-            for (who, ids) in [("enter", &segment.sample_enters), ("leave", &segment.sample_leaves)] {
-                if !ids.is_empty() {
-                    let _ = writeln!(text, "  would {who} {}: {}", segment.id, ids.join(", "));
-                }
-            }
-            if let Some(errors) = segment.errors.filter(|errors| *errors > 0) {
-                let _ = writeln!(text, "  {}: the rule fails for {errors} end users", segment.id);
-            }
-        }
-    }
-    if let (Some(limit), Some(over)) = (fail_over, over(systems)) {
-        let _ = writeln!(text, "over the limit of {limit}%: {over}");
-    }
-    text
-}
-
-/// The segments that are over the limit, listed.
-fn over(systems: &[SystemDiff]) -> Option<String> {
-    let over = systems.iter().flat_map(|system| {
-        system.segments.iter().filter(|segment| segment.over).map(|segment| format!("{}/{}", system.system, segment.id))
-    });
-    let over: Vec<String> = over.collect();
-    (!over.is_empty()).then(|| over.join(", "))
-}
-
-fn markdown(root: &Path, systems: &[SystemDiff], fail_over: Option<f64>) -> String {
-    let mut text = "## What these rules would change\n".to_owned();
-    if let (Some(limit), Some(over)) = (fail_over, over(systems)) {
-        let _ = writeln!(text, "\n> **Over the limit of {limit}%:** {}", escaped(&over));
-    }
-    for system in systems {
-        let _ = writeln!(text, "\n### `{}`\n\n{}", system.system, in_words(system));
-        for found in &system.errors {
-            let place = format!("{}:{}:{}", root.join(&found.file).display(), found.line.max(1), found.column.max(1));
-            let hint = found.hint.as_ref().map(|hint| format!(" ({})", escaped(hint))).unwrap_or_default();
-            let _ = write!(text, "\n- `{place}` {}{hint}", escaped(&found.message));
-        }
-        if !system.segments.is_empty() {
-            let _ = writeln!(text, "\n| {} |\n| --- | ---: | ---: | ---: | ---: | ---: |", HEADER.join(" | "));
-        }
-        for segment in &system.segments {
-            let cells = cells(segment).map(|cell| escaped(&cell));
-            let row = cells.join(" | ");
-            let _ = writeln!(text, "| {} |", if segment.over { row.replace(" !", " **!**") } else { row });
-        }
-        if !system.files.is_empty() {
-            let _ = writeln!(text, "\n<details><summary>Files</summary>\n");
-            for (path, change) in &system.files {
-                let what = match change {
-                    FileChange::Added => "added",
-                    FileChange::Changed => "changed",
-                    FileChange::Removed => "removed",
-                };
-                let _ = writeln!(text, "- `{path}` {what}");
-            }
-            let _ = writeln!(text, "\n</details>");
-        } else if !system.errors.is_empty() {
-            text.push('\n');
-        }
-    }
-    text
-}
-
-/// Text that Markdown shows as it is.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\r' => out.push(' '),
-            '|' | '*' | '_' | '[' | ']' | '\\' | '#' => out.extend(['\\', c]),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn segment(id: &str, before: Option<u64>, after: Option<u64>, enters: u64, leaves: u64) -> SegmentDiff {
+    pub(super) fn segment(id: &str, before: Option<u64>, after: Option<u64>, enters: u64, leaves: u64) -> SegmentDiff {
         let (sample_enters, sample_leaves) = (vec!["ann".to_owned()], Vec::new());
         let mut segment = SegmentDiff {
             id: id.to_owned(),
@@ -469,49 +321,5 @@ mod tests {
     fn a_percentage_is_written_with_or_without_its_sign() {
         assert_eq!((percent("5%"), percent(" 0.5 % "), percent("7")), (Ok(5.0), Ok(0.5), Ok(7.0)));
         assert!(percent("-1%").is_err() && percent("x").is_err() && percent("NaN").is_err());
-    }
-
-    fn systems() -> Vec<SystemDiff> {
-        let mut changed = SystemDiff::new(
-            "default",
-            State::Changed,
-            BTreeMap::from([("segments/a.rhai".to_owned(), FileChange::Changed)]),
-        );
-        changed.segments = vec![segment("premium", Some(100), Some(90), 2, 12), segment("new", None, Some(3), 3, 0)];
-        let mut broken = SystemDiff::new("other", State::Changed, BTreeMap::new());
-        broken.errors.push(Finding {
-            file: "other/segments/b.rhai".to_owned(),
-            line: 3,
-            column: 0,
-            message: "no | <b>".to_owned(),
-            hint: None,
-        });
-        vec![changed, broken, SystemDiff::new("old", State::Gone, BTreeMap::new())]
-    }
-
-    #[test]
-    fn people_get_a_table_and_the_mistakes() {
-        let text = human(&systems(), Some(5.0));
-        assert!(text.starts_with("default: 1 file differs\n"), "{text}");
-        let row = text.lines().find(|line| line.starts_with(" premium")).unwrap();
-        assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["premium", "100", "90", "+2", "-12", "14.0%", "!"]);
-        assert!(
-            text.contains("would enter premium: ann") && text.contains("other: does not load: 1 error\n"),
-            "{text}"
-        );
-        assert!(text.ends_with("over the limit of 5%: default/premium\n"), "{text}");
-        assert_eq!(findings(Path::new("r"), &systems()), "r/other/segments/b.rhai:3:1: no | <b>\n");
-    }
-
-    #[test]
-    fn markdown_is_a_table_and_escaped() {
-        let text = markdown(Path::new("r"), &systems(), Some(5.0));
-        assert!(
-            text.contains("| premium | 100 | 90 | +2 | -12 | 14.0% **!** |\n| new | – | 3 | +3 | -0 | new |"),
-            "{text}"
-        );
-        assert!(text.contains("- `r/other/segments/b.rhai:3:1` no \\| &lt;b&gt;"), "{text}");
-        assert!(text.contains("> **Over the limit of 5%:** default/premium"), "{text}");
-        assert!(!text.contains("ann"), "nobody is named: {text}");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The router's state is a [`Gate`], which gives nothing to anyone but the guards in this file. So a handler without
 //! a guard has no services and can do nothing; to be open to all it must say [`Public`]. The direct way asks the gate
-//! itself, which knows the same callers and demands the same permissions.
+//! itself, which knows the same callers and demands the same permissions. `proof` finds who sent a request, `reach` how far
+//! they may go; `needs` has the permissions that a guard can demand.
 //!
 //! | guard | lets in |
 //! | --- | --- |
@@ -18,6 +19,10 @@
 //! A caller shows an access token (a machine) or the cookie of a session (an operator). A browser sends the cookie along
 //! whoever made the page, so with it a method that changes something also needs an `Origin` that is `public_url`.
 
+pub(crate) mod needs;
+mod proof;
+mod reach;
+
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -26,16 +31,20 @@ use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, header};
 
-use super::address::{FORWARDED_FOR, client_address};
-use super::cookie;
+pub(crate) use self::needs::Demand;
+pub(super) use self::proof::is_own_origin;
+use self::proof::{authenticate, identify, is_local, session};
+pub(super) use self::reach::unknown_system;
+use self::reach::{demand, demand_over_all, system_for};
+pub(crate) use self::reach::{publish, reader_for, sight, view};
+use super::address::client_address;
 use super::problem::{Kind, Problem};
 use super::state::AppState;
 use super::visitor::visitor;
-use crate::accounts::{Actor, Principal, Sight as Granted, SignedIn, Visitor};
-use crate::engine::{Reader, Sight};
+use crate::accounts::{Actor, Principal, SignedIn, Visitor};
+use crate::engine::Reader;
 use crate::model::{EndUserId, Permission, SegmentId, SystemId};
-use crate::predicate::Condition;
-use crate::ruleset::{Integration, LiveRules, RuleSet, Stage};
+use crate::ruleset::{Integration, RuleSet, Stage};
 use crate::segments::Segment;
 
 /// The router's state: the services, out of reach of everything but the guards.
@@ -64,66 +73,6 @@ impl Gate {
         let rules = system_for(principal, id, P::PERMISSIONS, &self.0.rules.live())?;
         let reader = view(&self.0, &rules.system, &sight(principal, &rules, P::PERMISSIONS))?;
         Ok((reader, rules))
-    }
-}
-
-/// What a guard demands: one or several permissions.
-pub(crate) trait Demand: Send + Sync + 'static {
-    /// All of them are needed.
-    const PERMISSIONS: &'static [Permission];
-}
-
-/// The permissions as types, for [`Permit`] and [`At`].
-pub(crate) mod needs {
-    use super::{Demand, Permission};
-
-    macro_rules! demands {
-        ($($name:ident),+ $(,)?) => {
-            $(
-                pub(crate) struct $name;
-                impl Demand for $name {
-                    const PERMISSIONS: &'static [Permission] = &[Permission::$name];
-                }
-            )+
-        };
-    }
-    demands!(
-        EndUsersRead,
-        EndUsersWrite,
-        EndUsersDelete,
-        IntegrationsRead,
-        IntegrationsWrite,
-        SegmentsRead,
-        SegmentsWrite,
-        SystemsRead,
-        SystemsWrite,
-        Operate,
-        UsersRead,
-        UsersWrite,
-        UsersInvite,
-        AccessRequestsManage,
-        RolesRead,
-        ClientsRead,
-        ClientsWrite,
-        AuditRead,
-    );
-
-    /// Nothing: whoever has shown who it is.
-    pub(crate) struct Nothing;
-    impl Demand for Nothing {
-        const PERMISSIONS: &'static [Permission] = &[];
-    }
-
-    /// Reading a system's rules.
-    pub(crate) struct RulesRead;
-    impl Demand for RulesRead {
-        const PERMISSIONS: &'static [Permission] = &[Permission::IntegrationsRead, Permission::SegmentsRead];
-    }
-
-    /// Reading end users together with their segments.
-    pub(crate) struct EndUsersAndSegmentsRead;
-    impl Demand for EndUsersAndSegmentsRead {
-        const PERMISSIONS: &'static [Permission] = &[Permission::EndUsersRead, Permission::SegmentsRead];
     }
 }
 
@@ -382,14 +331,6 @@ impl<P: Demand> Lasting<P> {
     }
 }
 
-/// What writing the rules of a system of that stage needs.
-pub(crate) fn publish(stage: Stage) -> Permission {
-    match stage {
-        Stage::Production => Permission::PublishProduction,
-        Stage::Test => Permission::PublishTest,
-    }
-}
-
 /// Whoever may read the metrics: a loopback address, or a caller with `metrics:read`.
 pub(crate) struct Scraper {
     pub(crate) state: AppState,
@@ -407,232 +348,7 @@ impl FromRequestParts<Gate> for Scraper {
     }
 }
 
-/// The end users of a system over whom somebody has all these permissions, whichever entries of data access they come
-/// from. A unit group that is gone from the rules grants nothing.
-pub(crate) fn sight(principal: &Principal, rules: &RuleSet, permissions: &[Permission]) -> Sight {
-    let granted = permissions.iter().map(|permission| principal.sight(&rules.system, *permission));
-    let mut bounds: Vec<Granted> = granted.filter(|granted| *granted != Granted::All).collect();
-    // Mostly one entry gives them all.
-    bounds.dedup();
-    if bounds.is_empty() {
-        return Sight::All;
-    }
-    let conditions = bounds.into_iter().map(|granted| match granted {
-        Granted::All => Condition::Constant(true),
-        Granted::None => Condition::Constant(false),
-        Granted::UnitGroups(ids) => {
-            let groups = rules.settings.unit_groups.iter().filter(|group| ids.contains(&group.id));
-            Condition::Any(groups.map(|group| group.condition.clone()).collect())
-        }
-    });
-    Sight::Within(Condition::All(conditions.collect()).simplified())
-}
-
-/// Refuses who has the permission over some of a system's end users only; `why` says what takes all of them.
-fn demand_over_all(principal: &Principal, permission: Permission, system: &SystemId, why: &str) -> Result<(), Problem> {
-    match principal.sight(system, permission) {
-        Granted::All => Ok(()),
-        Granted::None => Err(Problem::lacking(permission)),
-        Granted::UnitGroups(_) => Err(Problem::new(
-            Kind::Forbidden,
-            format!("{why}: this takes `{permission}` over every end user of the system, and yours is over some"),
-        )),
-    }
-}
-
-/// A view of those end users of a system over whom somebody has all these permissions.
-pub(crate) fn reader_for(
-    state: &AppState,
-    principal: &Principal,
-    rules: &RuleSet,
-    permissions: &[Permission],
-) -> Result<Reader, Problem> {
-    view(state, &rules.system, &sight(principal, rules, permissions))
-}
-
-/// A view of a system whose rules were just found.
-pub(crate) fn view(state: &AppState, system: &SystemId, sight: &Sight) -> Result<Reader, Problem> {
-    let gone = || Problem::new(Kind::Unavailable, "the system's rules have just gone: try again");
-    state.engine.reader(system, sight).ok_or_else(gone)
-}
-
-/// Whether the request comes from this machine. Behind a proxy it does only when the proxy is trusted and says so:
-/// a proxy on this machine must not make the whole world local.
-fn is_local(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpAddr]) -> bool {
-    let Some(peer) = peer.map(|ip| ip.to_canonical()) else { return false };
-    if headers.contains_key(header::FORWARDED) {
-        return false;
-    }
-    let mut forwarded = headers.get_all(FORWARDED_FOR).iter().peekable();
-    if forwarded.peek().is_none() {
-        return peer.is_loopback();
-    }
-    // Every hop that is named must be local: the first is what the client claims, the others are what proxies saw.
-    trusted.contains(&peer)
-        && forwarded.all(|value| {
-            let hops = value.to_str().unwrap_or_default().split(',');
-            hops.map(|hop| hop.trim().parse::<IpAddr>()).all(|hop| hop.is_ok_and(|ip| ip.to_canonical().is_loopback()))
-        })
-}
-
-/// The token of `Authorization: Bearer`, if that is what was sent.
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.as_bytes().split_at_checked("Bearer ".len())?;
-    let token = std::str::from_utf8(token).ok()?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim())
-}
-
-/// Who sends the request, and from where; 401 for who can't be told.
-fn identify(parts: &Parts, state: &AppState) -> Result<Actor, Problem> {
-    let principal = authenticate(&parts.method, &parts.headers, state)?;
-    Ok(Actor { principal, address: client_address(parts, &state.config.server.trusted_proxies) })
-}
-
-/// Who sent the request: the bearer of its access token, else the operator in whose session it is; 401 without either.
-fn authenticate(method: &Method, headers: &HeaderMap, state: &AppState) -> Result<Arc<Principal>, Problem> {
-    if headers.contains_key(header::AUTHORIZATION) {
-        return bearer(headers, state);
-    }
-    let signed_in = session(method, headers, state)?.ok_or_else(|| match session_id(headers, state) {
-        Some(_) => Problem::logged_out(),
-        None => Problem::unauthenticated(false),
-    })?;
-    if signed_in.lacks_second_factor {
-        return Err(Problem::new(
-            Kind::Forbidden,
-            "every account here must have a second factor: set yours up first (POST /accounts/me/totp)",
-        ));
-    }
-    Ok(signed_in.principal)
-}
-
-/// The bearer of the request's access token; 401 without a good one.
-fn bearer(headers: &HeaderMap, state: &AppState) -> Result<Arc<Principal>, Problem> {
-    let token = bearer_token(headers).ok_or_else(|| Problem::unauthenticated(false))?;
-    state.accounts.authenticate(token).ok_or_else(|| {
-        // The form of an integration token: the two are easily swapped.
-        if token.len() == 64 && token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Problem::unauthenticated(true).with_detail(
-                "this is no access token; it looks like an integration token, which goes into the body as `token`",
-            );
-        }
-        Problem::unauthenticated(true)
-    })
-}
-
-fn session_id<'a>(headers: &'a HeaderMap, state: &AppState) -> Option<&'a str> {
-    cookie::SESSION.read(headers, state.is_secure())
-}
-
-/// The session that the request's cookie stands for, if any. With one, a method that changes something is refused (403)
-/// unless the page that sent it is one of ours.
-fn session(method: &Method, headers: &HeaderMap, state: &AppState) -> Result<Option<SignedIn>, Problem> {
-    let Some(id) = session_id(headers, state) else { return Ok(None) };
-    let Some(signed_in) = state.accounts.signed_in(id, &state.rules.live()) else { return Ok(None) };
-    let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if !is_safe && !is_own_origin(headers, &state.config.server.public_url) {
-        return Err(Problem::foreign_origin());
-    }
-    Ok(Some(signed_in))
-}
-
-/// Whether the request says that it comes from a page of this server.
-pub(super) fn is_own_origin(headers: &HeaderMap, public_url: &str) -> bool {
-    let mut origins = headers.get_all(header::ORIGIN).iter();
-    origins.next().is_some_and(|origin| origin.as_bytes() == public_url.as_bytes()) && origins.next().is_none()
-}
-
-fn demand(principal: &Principal, permission: Permission, system: Option<&SystemId>) -> Result<(), Problem> {
-    if principal.may(permission, system) { Ok(()) } else { Err(Problem::lacking(permission)) }
-}
-
-/// 404 for a system that there is not, or that is to seem so.
-pub(super) fn unknown_system(id: &str) -> Problem {
-    Problem::not_found(format!("there is no system `{id}`, or none of its rules could be loaded yet"))
-}
-
-/// The live system of that id, for a caller with all those permissions in it: 403 comes before 404, so that nobody
-/// learns which systems there are.
-fn system_for(
-    principal: &Principal,
-    id: &str,
-    permissions: &[Permission],
-    live: &LiveRules,
-) -> Result<Arc<RuleSet>, Problem> {
-    let unknown = || unknown_system(id);
-    let known = live.systems.get_key_value(id);
-    let system = match known {
-        Some((system, _)) => system.clone(),
-        None => SystemId::new(id).map_err(|_| unknown())?,
-    };
-    for permission in permissions {
-        demand(principal, *permission, Some(&system))?;
-    }
-    known.map(|(_, rules)| Arc::clone(rules)).ok_or_else(unknown)
-}
-
 fn param<'a>(params: &'a RawPathParams, name: &str) -> &'a str {
     // A route whose pattern lacks the name would be a mistake in the route table; an empty text is no id of anything.
     params.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::http::HeaderValue;
-
-    fn with(name: &'static str, value: &str) -> HeaderMap {
-        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())])
-    }
-
-    #[test]
-    fn only_a_bearer_token_is_taken() {
-        assert_eq!(bearer_token(&with("authorization", "Bearer abc")), Some("abc"));
-        assert_eq!(bearer_token(&with("authorization", "bearer  abc ")), Some("abc"));
-        assert_eq!(bearer_token(&with("authorization", "Basic abc")), None);
-        assert_eq!(bearer_token(&with("authorization", "Bearer")), None);
-        assert_eq!(bearer_token(&with("authorization", "Bearerabc")), None);
-        assert_eq!(bearer_token(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn a_proxy_on_this_machine_does_not_make_the_world_local() {
-        let local: IpAddr = "127.0.0.1".parse().unwrap();
-        let remote: IpAddr = "203.0.113.9".parse().unwrap();
-        let none = HeaderMap::new();
-        assert!(is_local(Some(local), &none, &[]));
-        assert!(is_local(Some("::ffff:127.0.0.1".parse().unwrap()), &none, &[]));
-        assert!(is_local(Some("::1".parse().unwrap()), &none, &[]));
-        assert!(!is_local(Some(remote), &none, &[]));
-        assert!(!is_local(None, &none, &[]));
-        let outside = with("x-forwarded-for", "203.0.113.9");
-        assert!(!is_local(Some(local), &outside, &[]));
-        assert!(!is_local(Some(local), &outside, &[local]));
-        assert!(!is_local(Some(local), &with("x-forwarded-for", "127.0.0.1, 203.0.113.9"), &[local]));
-        assert!(!is_local(Some(local), &with("forwarded", "for=127.0.0.1"), &[local]));
-        let inside = with("x-forwarded-for", "127.0.0.1");
-        assert!(is_local(Some(local), &inside, &[local]));
-        assert!(!is_local(Some(local), &inside, &[]));
-        assert!(!is_local(Some(remote), &inside, &[]));
-    }
-
-    #[test]
-    fn only_ones_own_origin_is_ones_own() {
-        let own = |origin: &str| is_own_origin(&with("origin", origin), "https://rollcall.example");
-        assert!(own("https://rollcall.example"));
-        for foreign in [
-            "https://rollcall.example.evil",
-            "https://rollcall.example:443",
-            "http://rollcall.example",
-            "https://rollcall.example/",
-            "null",
-            "",
-        ] {
-            assert!(!own(foreign), "{foreign}");
-        }
-        assert!(!is_own_origin(&HeaderMap::new(), "https://rollcall.example"));
-        let mut twice = with("origin", "https://rollcall.example");
-        twice.append("origin", HeaderValue::from_static("https://evil.example"));
-        assert!(!is_own_origin(&twice, "https://rollcall.example"));
-    }
 }

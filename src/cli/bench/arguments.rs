@@ -3,8 +3,10 @@
 //! Owns the arguments' names, ranges and defaults, and what follows from them alone. Measures nothing.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use serde::Serialize;
 
 use super::api::Credentials;
@@ -65,41 +67,16 @@ pub struct Args {
 }
 
 /// What to measure, or to print.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
-    /// All questions.
     All,
-    /// P1: durable single-record updates a second.
-    Update,
-    /// P1b: the latency of a durable update for a caller alone, beside the disk's own.
-    Caller,
-    /// P2: page loads a second, beside the same server answering a constant.
-    PageLoad,
-    /// P3b: the first page of 50 of who fulfils a filter, and how many they are.
-    FirstPage,
-    /// P3c: the counts of all segments.
-    SegmentCounts,
-    /// P4: a CSV file, from its first byte until it is durable and live.
-    Import,
-    /// P5: from start to ready, after a clean stop and after kill -9; memory.
-    Start,
-    /// P6: from a rule's file saved until it is live, of 200 rules.
-    Rule,
-    /// P7: page loads, counts and memory with ten times as many end users.
-    Large,
-    /// P8: updates with 10, 50 and 500 segments.
-    Segments,
-    /// P9: access tokens a second.
-    Tokens,
-    /// Page loads beside a rule that runs as a slow script.
-    Script,
-    /// P9: page loads while operators log in on 8 connections.
-    LogIns,
-    /// S5: whether the time of a log-in, a forgotten password, an access request or an activation tells that there is an
-    /// account.
-    Doors,
-    /// R9: updates and page loads by turns for a long while (`--seconds 10 --runs 180`: half an hour).
-    Soak,
+    Ask(Question),
+    Print(Print),
+}
+
+/// What is printed, and measures nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Print {
     /// Print the data set as CSV.
     Data,
     /// Write the rules of the system `bench` into the folder DIR.
@@ -112,30 +89,33 @@ pub(super) enum What {
     Members,
 }
 
-impl What {
-    /// The questions that are meant, in the order in which they are asked. Those that fill or empty the server come last.
-    pub(super) fn questions(self) -> Vec<Question> {
-        let every = [
-            (Self::Update, Question::Update),
-            (Self::Caller, Question::Caller),
-            (Self::PageLoad, Question::PageLoad),
-            (Self::FirstPage, Question::FirstPage),
-            (Self::SegmentCounts, Question::SegmentCounts),
-            (Self::Start, Question::Start),
-            (Self::Rule, Question::Rule),
-            (Self::Segments, Question::Segments),
-            (Self::Script, Question::Script),
-            (Self::Tokens, Question::Tokens),
-            (Self::LogIns, Question::LogIns),
-            (Self::Doors, Question::Doors),
-            (Self::Large, Question::Large),
-            (Self::Import, Question::Import),
-        ];
-        if self == Self::Soak {
-            return vec![Question::Soak];
+impl ValueEnum for What {
+    fn value_variants<'a>() -> &'a [Self] {
+        static EVERY: LazyLock<Vec<What>> = LazyLock::new(|| {
+            let questions = Question::value_variants().iter().copied().map(What::Ask);
+            let prints = Print::value_variants().iter().copied().map(What::Print);
+            std::iter::once(What::All).chain(questions).chain(prints).collect()
+        });
+        &EVERY
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::All => Some(PossibleValue::new("all").help("All questions")),
+            Self::Ask(question) => question.to_possible_value(),
+            Self::Print(print) => print.to_possible_value(),
         }
-        let wanted = every.into_iter().filter(|(what, _)| [*what, Self::All].contains(&self));
-        wanted.map(|(_, question)| question).collect()
+    }
+}
+
+impl What {
+    /// The questions that are meant, in the order in which they are asked.
+    pub(super) fn questions(self) -> Vec<Question> {
+        match self {
+            Self::All => Question::ALL.to_vec(),
+            Self::Ask(question) => vec![question],
+            Self::Print(_) => Vec::new(),
+        }
     }
 }
 
@@ -254,8 +234,9 @@ mod tests {
 
     #[test]
     fn a_question_alone_is_asked_alone() {
-        assert_eq!(What::PageLoad.questions(), [Question::PageLoad]);
+        assert_eq!(args("page-load").unwrap().what.questions(), [Question::PageLoad]);
         assert_eq!(What::All.questions().len(), 14);
-        assert_eq!(What::Data.questions(), []);
+        assert_eq!(args("data").unwrap().what.questions(), []);
+        assert!(args("load").is_err() && args("count").is_err(), "no questions of the command line");
     }
 }

@@ -2,49 +2,71 @@
 //!
 //! Owns the names that `--json`, the command line and a command beside share.
 
+use clap::ValueEnum;
 use serde::Serialize;
 
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What is measured. Its descriptions are those of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
     /// The data set through the update API, before all else.
+    #[value(skip)]
     Load,
-    /// P1.
-    Update,
-    /// P1b.
-    Caller,
-    /// P2.
-    PageLoad,
     /// P3, in one process.
+    #[value(skip)]
     Count,
-    /// P3b.
+    /// P1: durable single-record updates a second.
+    Update,
+    /// P1b: the latency of a durable update for a caller alone, beside the disk's own.
+    Caller,
+    /// P2: page loads a second, beside the same server answering a constant.
+    PageLoad,
+    /// P3b: the first page of 50 of who fulfils a filter, and how many they are.
     FirstPage,
-    /// P3c.
+    /// P3c: the counts of all segments.
     SegmentCounts,
-    /// P4.
+    /// P4: a CSV file, from its first byte until it is durable and live.
     Import,
-    /// P5.
+    /// P5: from start to ready, after a clean stop and after kill -9; memory.
     Start,
-    /// P6.
+    /// P6: from a rule's file saved until it is live, of 200 rules.
     Rule,
-    /// P7.
+    /// P7: page loads, counts and memory with ten times as many end users.
     Large,
-    /// P8.
+    /// P8: updates with 10, 50 and 500 segments.
     Segments,
-    /// P9, of machines.
+    /// P9: access tokens a second.
     Tokens,
-    /// P2 beside a rule that runs as a script.
+    /// Page loads beside a rule that runs as a slow script.
     Script,
-    /// P9, of people: P2 beside log-ins.
+    /// P9: page loads while operators log in on 8 connections.
     LogIns,
-    /// S5: whether a door's time tells that there is an account.
+    /// S5: whether the time of a log-in, a forgotten password, an access request or an activation tells that there is an
+    /// account.
     Doors,
-    /// R9.
+    /// R9: updates and page loads by turns for a long while (`--seconds 10 --runs 180`: half an hour).
     Soak,
 }
 
 impl Question {
+    /// Those that a server is asked when none is named, in this order: those that fill or empty it come last.
+    pub(super) const ALL: [Self; 14] = [
+        Self::Update,
+        Self::Caller,
+        Self::PageLoad,
+        Self::FirstPage,
+        Self::SegmentCounts,
+        Self::Start,
+        Self::Rule,
+        Self::Segments,
+        Self::Script,
+        Self::Tokens,
+        Self::LogIns,
+        Self::Doors,
+        Self::Large,
+        Self::Import,
+    ];
+
     /// The name on the command line, and the title for people.
     fn words(self) -> (&'static str, &'static str) {
         match self {

@@ -41,7 +41,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 pub use arguments::Args;
-use arguments::{Settings, What};
+use arguments::{Print, Settings, What};
 use error::BenchError;
 use measure::Bench;
 use metric::Question;
@@ -61,8 +61,8 @@ const MEMBERS_SHOWN: u64 = 200;
 /// When the server or an answer was wrong, or the output could not be written: there are no figures then.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let result = match args.what {
-        what if what.questions().is_empty() => print(args),
-        _ => run_measurement(args),
+        What::Print(print) => self::print(args, print),
+        What::All | What::Ask(_) => run_measurement(args),
     };
     match result {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -77,27 +77,27 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The commands that print and measure nothing.
-fn print(args: &Args) -> Result<(), BenchError> {
+fn print(args: &Args, what: Print) -> Result<(), BenchError> {
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     let segments = segments::segments(count(args.segments));
-    match args.what {
-        What::Rules => {
+    match what {
+        Print::Rules => {
             let missing = || BenchError::Usage("name the folder of the rules with `--folder`".into());
             let folder = args.folder.as_deref().ok_or_else(missing)?;
             segments::write_rules(folder, Source::Updates, &segments)
                 .map_err(|source| BenchError::File { path: folder.to_path_buf(), source })?;
         }
-        What::Filters => {
+        Print::Filters => {
             for filter in filters::filters() {
                 writeln!(out, "{}\t{}", filter.letter, filter.condition.sql())?;
             }
         }
-        What::Sql => writeln!(out, "{}", segments::member_sql(&segments))?,
-        What::Members => {
+        Print::Sql => writeln!(out, "{}", segments::member_sql(&segments))?,
+        Print::Members => {
             let step = count((args.end_users / MEMBERS_SHOWN).max(1));
             Truth::new(args.end_users, segments).write_members(step, &mut out)?;
         }
-        _ => dataset::write_csv(args.end_users, args.seed, &mut out)?,
+        Print::Data => dataset::write_csv(args.end_users, args.seed, &mut out)?,
     }
     Ok(out.flush()?)
 }

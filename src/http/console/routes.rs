@@ -7,10 +7,11 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use super::super::auth::{Gate, needs};
+use super::answer::go_to;
 use super::users::{edit, invite, requests, standing};
 use super::visit::Visit;
 use super::{
-    assets, audit, clients, end_users, home, insights, integrations, leave, profile, segments, systems, users,
+    HOME, assets, audit, clients, end_users, home, insights, integrations, leave, profile, segments, systems, users,
 };
 use crate::http::problem::Problem;
 use axum::response::Response;
@@ -20,6 +21,8 @@ use axum::response::Response;
 pub(in crate::http) fn with_pages(router: Router<Gate>) -> Router<Gate> {
     router
         .route("/console/static/{version}/{name}", get(assets::serve))
+        .route("/", get(begin))
+        .route("/console/", get(begin))
         .route("/console", get(home::page))
         .route("/console/log-out", get(leave::page).post(leave::log_out))
         .route("/console/systems/{s}", get(home::overview))
@@ -81,6 +84,11 @@ pub(in crate::http) fn with_pages(router: Router<Gate>) -> Router<Gate> {
         .route("/console/systems/{s}/end-users/{id}/delete", get(end_users::detail::ask).post(end_users::detail::delete))
         // What is no page.
         .route("/console/{*rest}", get(nowhere))
+}
+
+/// Leads who types the server's bare address to the console.
+async fn begin() -> Response {
+    go_to(HOME)
 }
 
 /// Answers, within the frame, that there is no such page.

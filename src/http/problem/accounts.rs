@@ -1,7 +1,10 @@
 //! Errors of accounts as callers see them.
 
 use super::{Kind, Problem, ProblemPlace};
-use crate::accounts::{AccessRequestError, ClientError, Fault, Lack, RecordError, SealError, UserError};
+use crate::accounts::{
+    AccessRequestError, ClientError, Fault, Lack, LinkError, PasswordError, ProfileError, RecordError, SealError,
+    SignInError, Throttled, UserError,
+};
 
 impl From<Fault> for ProblemPlace {
     fn from(fault: Fault) -> Self {
@@ -17,6 +20,19 @@ impl Problem {
             count => format!("{count} places of the call are bad; nothing was changed"),
         };
         Self::new(Kind::Refused, detail).with_errors(faults.into_iter().map(ProblemPlace::from))
+    }
+
+    /// 422 for a new password that is not taken.
+    fn password(error: &PasswordError) -> Self {
+        let detail = error.to_string();
+        match error.code() {
+            Some(code) => Self::new(Kind::Refused, detail.clone()).with_errors([ProblemPlace {
+                pointer: "/password".to_owned(),
+                code: code.to_owned(),
+                detail,
+            }]),
+            None => Self::internal(&detail),
+        }
     }
 }
 
@@ -77,6 +93,71 @@ impl From<AccessRequestError> for Problem {
             AccessRequestError::Record(error) => error.into(),
             AccessRequestError::NoRandomness(error) => Self::internal(&error.to_string()),
             AccessRequestError::Write(error) => error.into(),
+        }
+    }
+}
+
+impl From<Throttled> for Problem {
+    fn from(error: Throttled) -> Self {
+        Self::new(Kind::TooManyRequests, error.to_string()).retry_after(error.retry_after_s)
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        let at_code = |code: &str| {
+            let detail = error.to_string();
+            let place = ProblemPlace { pointer: "/totp".to_owned(), code: code.to_owned(), detail: detail.clone() };
+            Self::new(Kind::LogInRefused, detail).with_errors([place])
+        };
+        match error {
+            SignInError::Refused => Self::new(Kind::LogInRefused, error.to_string()),
+            SignInError::CodeNeeded => at_code("totp_needed"),
+            SignInError::CodeWrong => at_code("totp_wrong"),
+            SignInError::Throttled(error) => error.into(),
+            SignInError::Busy(error) => Self::new(Kind::Unavailable, error.to_string()),
+            SignInError::Write(error) => error.into(),
+            SignInError::NoRandomness(error) => Self::internal(&error.to_string()),
+        }
+    }
+}
+
+impl From<LinkError> for Problem {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Ended => Self::not_found(error.to_string()),
+            LinkError::Password(error) => Self::password(&error),
+            LinkError::Throttled(error) => error.into(),
+            LinkError::Busy(error) => Self::new(Kind::Unavailable, error.to_string()),
+            LinkError::Write(error) => error.into(),
+            LinkError::NoRandomness(error) => Self::internal(&error.to_string()),
+        }
+    }
+}
+
+impl From<ProfileError> for Problem {
+    fn from(error: ProfileError) -> Self {
+        let refused = |pointer: &str, code: &str| {
+            let detail = error.to_string();
+            let place = ProblemPlace { pointer: pointer.to_owned(), code: code.to_owned(), detail: detail.clone() };
+            Self::new(Kind::Refused, detail).with_errors([place])
+        };
+        match error {
+            ProfileError::WrongPassword => refused("/current_password", "wrong_password"),
+            ProfileError::CodeNeeded => refused("/totp", "totp_needed"),
+            ProfileError::CodeWrong => refused("/totp", "totp_wrong"),
+            ProfileError::Password(error) => Self::password(&error),
+            ProfileError::LogsInBySso
+            | ProfileError::NothingToConfirm
+            | ProfileError::NoSecondFactor
+            | ProfileError::SecondFactorRequired => Self::new(Kind::Conflict, error.to_string()),
+            ProfileError::UnknownSession(_) => Self::not_found(error.to_string()),
+            ProfileError::Gone => Self::logged_out(),
+            ProfileError::Throttled(error) => error.into(),
+            ProfileError::Busy(error) => Self::new(Kind::Unavailable, error.to_string()),
+            ProfileError::Write(error) => error.into(),
+            ProfileError::Seal(error) => Self::internal(&error.to_string()),
+            ProfileError::NoRandomness(error) => Self::internal(&error.to_string()),
         }
     }
 }

@@ -230,6 +230,21 @@ fn a_request_id_is_echoed_or_made() {
 }
 
 #[test]
+fn what_is_about_people_or_holds_a_secret_is_kept_by_no_cache() {
+    let client = shared().client();
+    for path in [
+        "/public/v1/systems/base/end-users/nobody/segments",
+        "/public/v1/systems/base/attributes",
+        "/admin/v1/systems/base/integrations/crm/endpoint",
+        "/admin/v1/systems/base/browser",
+        "/admin/v1/users",
+        "/nowhere",
+    ] {
+        assert_eq!(client.get(path).header("cache-control"), "no-store", "{path}");
+    }
+}
+
+#[test]
 fn maintenance_and_reload_need_operate() {
     let client = shared().client_with("systems:read end_users:read");
     for path in ["/admin/v1/reload", "/admin/v1/maintenance/checkpoint", "/admin/v1/maintenance/purge"] {

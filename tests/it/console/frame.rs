@@ -72,6 +72,16 @@ fn every_page_opens_for_an_admin_and_runs_only_what_the_server_serves() {
 }
 
 #[test]
+fn the_bare_address_leads_to_the_console() {
+    let server = house();
+    let stranger = server.visitor();
+    for path in ["/", "/console/"] {
+        let reply = stranger.get(path);
+        assert_eq!((reply.status, reply.header("location")), (303, "/console"), "{path}");
+    }
+}
+
+#[test]
 fn who_is_not_logged_in_logs_in_and_comes_back() {
     let server = house();
     for path in PAGES {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{ADMIN, Client, entry, fresh, operators, user};
+use crate::support::{ADMIN, Client, entry, fresh, operators, operators_setup, user};
 
 const USERS: &str = "/admin/v1/users";
 
@@ -105,6 +105,25 @@ fn not_by_inviting() {
     let mixed = json!({ "emails": [{ "email": one }, { "email": other, "role": "Admin" }], "role": "Manager" });
     refused(&manager.post("/admin/v1/invitations", &mixed));
     operators().client().get(&format!("{USERS}/{one}")).problem(404);
+}
+
+#[test]
+fn not_a_system_by_a_role_that_counts_in_none() {
+    let server = operators_setup().role("Inviter", &["users:invite", "users:write", "clients:write"]).start();
+    let (_, inviter) = server.client_of("Inviter", Some(&["shop"]));
+    let invite = |systems: Value| {
+        let body = json!({ "emails": format!("{}@example.com", fresh("esc")), "role": "Inviter", "systems": systems });
+        inviter.post("/admin/v1/invitations", &body)
+    };
+    invite(json!([])).is(200);
+    invite(json!(["shop"])).is(200);
+    invite(json!(["expdemo"])).problem(403).says("this takes data access in the system `expdemo`");
+    refused(&invite(json!("*")));
+    let access = |system: &str| with_access(&fresh("esc"), "Inviter", json!([entry("Inviter", system, "*")]));
+    inviter.post(USERS, &access("shop")).is(200);
+    refused(&inviter.post(USERS, &access("expdemo")));
+    inviter.post("/admin/v1/clients", &json!({ "role": "Inviter", "systems": ["shop"] })).is(201);
+    refused(&inviter.post("/admin/v1/clients", &json!({ "role": "Inviter" })));
 }
 
 #[test]
