@@ -150,11 +150,11 @@ impl Column {
         }
     }
 
-    /// The text at a row in bytes, for columns of identifiers.
-    pub(crate) fn raw_text(&self, row: usize) -> Option<&[u8]> {
+    /// The text at a row in bytes, for columns of identifiers, in which a cleared cell is empty.
+    pub(crate) fn raw_text(&self, row: usize) -> &[u8] {
         match &self.cells {
-            Cells::Texts(texts) => Some(texts.raw(row)).filter(|_| self.present.get(row)),
-            _ => None,
+            Cells::Texts(texts) => texts.raw(row),
+            _ => &[],
         }
     }
 

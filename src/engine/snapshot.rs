@@ -89,7 +89,7 @@ impl SystemData {
     /// A row's identifier in bytes.
     fn raw_id(&self, row: RowNo) -> &[u8] {
         let (chunk, at) = locate(row);
-        self.chunks.get(chunk).and_then(|chunk| chunk.column(IDS)?.raw_text(at)).unwrap_or_default()
+        self.chunks.get(chunk).and_then(|chunk| Some(chunk.column(IDS)?.raw_text(at))).unwrap_or_default()
     }
 
     pub(crate) fn cell(&self, row: RowNo, no: ColumnNo) -> Option<CellRef<'_>> {
