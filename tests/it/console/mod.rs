@@ -4,6 +4,7 @@ mod accessible;
 mod forms;
 mod frame;
 mod hostile;
+mod keyboard;
 mod pages;
 mod plain;
 mod users;
