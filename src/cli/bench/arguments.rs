@@ -98,6 +98,8 @@ pub(super) enum What {
     /// S5: whether the time of a log-in, a forgotten password, an access request or an activation tells that there is an
     /// account.
     Doors,
+    /// The HTML of every page of the console, for an Admin alone.
+    Pages,
     /// R9: updates and page loads by turns for a long while (`--seconds 10 --runs 180`: half an hour).
     Soak,
     /// Print the data set as CSV.
@@ -128,6 +130,7 @@ impl What {
             (Self::Tokens, Question::Tokens),
             (Self::LogIns, Question::LogIns),
             (Self::Doors, Question::Doors),
+            (Self::Pages, Question::Pages),
             (Self::Large, Question::Large),
             (Self::Import, Question::Import),
         ];

@@ -40,6 +40,8 @@ pub enum Question {
     LogIns,
     /// S5: whether a door's time tells that there is an account.
     Doors,
+    /// The console's pages.
+    Pages,
     /// R9.
     Soak,
 }
@@ -64,6 +66,7 @@ impl Question {
             Self::Script => ("script", "page loads, a slow script"),
             Self::LogIns => ("log-ins", "P9 page loads, 8 log-ins"),
             Self::Doors => ("doors", "S5 is there an account"),
+            Self::Pages => ("pages", "console pages"),
             Self::Soak => ("soak", "R9 a long while"),
         }
     }
@@ -86,6 +89,7 @@ impl Question {
                 | Self::Script
                 | Self::LogIns
                 | Self::Doors
+                | Self::Pages
                 | Self::Soak
         )
     }
