@@ -173,6 +173,8 @@ fn make_an_integration(person: &Keyboard) {
     person.skips_to("button[value=create].primary", ENTER);
     person.is_at("/console/systems/shop/integrations/loyalty/endpoint");
     person.skips_to("button[data-copies=curl]", ENTER);
+    // Where the clipboard is closed to pages, the text is selected instead.
+    person.0.becomes("document.activeElement.textContent === 'Copied' || getSelection().toString().includes('curl ')");
 }
 
 /// Sends the line that the page shows, as it stands, with an access token in it.
@@ -200,6 +202,7 @@ fn build_a_segment(server: &Server, person: &Keyboard) {
     person.is_at("/console/systems/shop/segments");
     person.skips_to("main a[href$='/new-segment']", ENTER);
     person.skips_to("#name", "Golden");
+    assert_eq!(person.0.run("return document.querySelectorAll('#check .wrong').length"), 0, "nothing is wrong yet");
     person.builds("Loyalty", "Plan", "gold");
     person.0.becomes("document.querySelector('#check .stat dd')?.textContent === '1'");
     person.reaches("button[value=save]", ENTER);
