@@ -9,6 +9,7 @@ mod pages;
 mod plain;
 mod users;
 mod walk;
+mod watch;
 
 use crate::support::{ADMIN, ADMIN_PASSWORD, Browser, Reply, Server, Visitor, operators_setup};
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::hostile::{Watch, planted, watched};
+use super::super::watch::{Watch, as_record, planted, watched};
 use super::house;
 use crate::support::{Ask, FIRST_EMAIL, FIRST_PASSWORD, Server, encode, eventually, nightly};
 
@@ -243,10 +243,10 @@ fn in_addresses_and_forms(watch: &Watch<'_>, kinds: &Kinds) {
             watch.look("a rule with mistakes");
         }
     }
-    let sample = json!({ "data": [super::super::hostile::as_record(&kinds.strangers)] }).to_string();
+    let sample = json!({ "data": [as_record(&kinds.strangers)] }).to_string();
     let wizard = [("do", "propose"), ("name", "Some"), ("id", "some"), ("kind", "api"), ("sample", &sample)];
     watch.submit(&at("integrations/new"), &wizard);
-    let mut trial = super::super::hostile::as_record(&kinds.strangers);
+    let mut trial = as_record(&kinds.strangers);
     trial[&kinds.identifiers[0]] = json!(kinds.people[0]);
     trial[&kinds.fields[0]] = json!(kinds.values[0]);
     watch.submit(&at("integrations/i0/endpoint"), &[("payload", &trial.to_string())]);
