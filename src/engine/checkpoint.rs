@@ -78,7 +78,7 @@ pub(super) fn load(store: &Store, events: &EventLog) -> Result<(State, u64), Sto
         systems.insert(record.id, SystemData { no: record.no, catalogue, ..SystemData::default() });
     }
     // Pieces of a system that only the journal knows yet: its checkpoint was not finished.
-    let mut early: BTreeMap<SystemNo, Vec<Arc<Chunk>>> = BTreeMap::new();
+    let mut early: BTreeMap<SystemNo, Vec<Chunk>> = BTreeMap::new();
     store.pieces(|key, mut column: Column| {
         if !column.is_sound() {
             return Err(StoreError::damaged(format!("{key:?} does not hold together"), "the values of some end users"));
@@ -90,9 +90,9 @@ pub(super) fn load(store: &Store, events: &EventLog) -> Result<(State, u64), Sto
         };
         let no = key.chunk as usize;
         if chunks.len() <= no {
-            chunks.resize_with(no + 1, Arc::default);
+            chunks.resize_with(no + 1, Chunk::default);
         }
-        if let Some(place) = chunks.get_mut(no).and_then(|chunk| Arc::make_mut(chunk).place(key.column)) {
+        if let Some(place) = chunks.get_mut(no).and_then(|chunk| chunk.place(key.column)) {
             *place = Some(Arc::new(column));
         }
         Ok(())

@@ -217,12 +217,7 @@ impl Column {
         }
     }
 
-    /// Empties a cell; what was there does not stay behind.
-    pub(crate) fn clear(&mut self, row: usize) {
-        self.clear_all(std::iter::once(row));
-    }
-
-    /// Empties cells.
+    /// Empties cells; what was there does not stay behind.
     pub(crate) fn clear_all(&mut self, rows: impl Iterator<Item = usize>) {
         let mut cleared = false;
         for row in rows {
@@ -407,7 +402,7 @@ mod tests {
             for (row, write) in writes {
                 match write {
                     Some(number) => { column.set(row, CellRef::Number(number)); model.insert(row, number); }
-                    None => { column.clear(row); model.remove(&row); }
+                    None => { column.clear_all(std::iter::once(row)); model.remove(&row); }
                 }
             }
             for column in [&column, &round_trip(&column)] {
@@ -425,7 +420,7 @@ mod tests {
             for (row, pick, keep) in writes {
                 let text = format!("text-{}", usize::from(pick) % distinct);
                 if keep || pick % 8 != 0 { column.set(row, CellRef::String(&text)); model.insert(row, text); }
-                else { column.clear(row); model.remove(&row); }
+                else { column.clear_all(std::iter::once(row)); model.remove(&row); }
             }
             for column in [&column, &round_trip(&column)] {
                 for row in 0..600 {
@@ -478,7 +473,7 @@ mod tests {
         column.set(0, CellRef::String("canary"));
         column.set(0, CellRef::String("canary two"));
         column.set(1, CellRef::String("other"));
-        column.clear(0);
+        column.clear_all(std::iter::once(0));
         let bytes = crate::store::encode(&column).unwrap();
         assert!(!bytes.windows(6).any(|w| w == b"canary"));
         assert_eq!(column.text(1), Some("other"));

@@ -17,7 +17,7 @@ use super::snapshot::SystemData;
 use crate::store::RowNo;
 
 /// Rows of a shard, on average, before the number of shards doubles: a new end user copies one shard.
-const SHARD: usize = 256;
+const SHARD: usize = 1024;
 const SEED: u64 = 0x0526_F0C4_1189_0001;
 
 /// What an identifier's place follows from.

@@ -17,7 +17,7 @@ use crate::store::{ColumnNo, RowNo, SystemNo};
 /// Up to [`ROWS`] end users: their columns, by number.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Chunk {
-    columns: Vec<Option<Arc<Column>>>,
+    columns: Arc<[Option<Arc<Column>>]>,
 }
 
 impl Chunk {
@@ -34,9 +34,10 @@ impl Chunk {
     /// The place of a column, made if it is not there yet.
     pub(crate) fn place(&mut self, no: ColumnNo) -> Option<&mut Option<Arc<Column>>> {
         if self.columns.len() <= no as usize {
-            self.columns.resize(no as usize + 1, None);
+            let more = std::iter::repeat_n(None, no as usize + 1 - self.columns.len());
+            self.columns = self.columns.iter().cloned().chain(more).collect();
         }
-        self.columns.get_mut(no as usize)
+        Arc::make_mut(&mut self.columns).get_mut(no as usize)
     }
     pub(crate) fn get(&self, row: usize, no: ColumnNo) -> Option<CellRef<'_>> {
         self.column(no)?.get(row)
@@ -53,7 +54,7 @@ pub(crate) fn locate(row: RowNo) -> (usize, usize) {
 pub struct SystemData {
     pub(crate) no: SystemNo,
     pub(crate) catalogue: SharedCatalogue,
-    pub(crate) chunks: Vec<Arc<Chunk>>,
+    pub(crate) chunks: Vec<Chunk>,
     pub(crate) index: Arc<Index>,
 }
 

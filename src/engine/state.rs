@@ -313,7 +313,7 @@ impl State {
     }
 
     /// Gives a system that the journal made the chunks that an unfinished checkpoint already wrote of it.
-    pub(crate) fn adopt(&mut self, system: SystemNo, chunks: Vec<Arc<Chunk>>) {
+    pub(crate) fn adopt(&mut self, system: SystemNo, chunks: Vec<Chunk>) {
         if let Some(data) = self.data_mut(system) {
             data.chunks = chunks;
         }
@@ -332,7 +332,7 @@ impl State {
             if chunk.column(no).is_none() {
                 continue;
             }
-            if let Some(place) = Arc::make_mut(chunk).place(no) {
+            if let Some(place) = chunk.place(no) {
                 let mut empty = Spec::Dropped.column();
                 empty.modified = stamp.commit;
                 *place = Some(Arc::new(empty));
@@ -343,11 +343,11 @@ impl State {
     fn edit(&mut self, system: SystemNo, chunk: usize, stamp: Stamp, change: impl FnOnce(&mut ChunkEditor<'_>)) {
         let Some(data) = self.data_mut(system) else { return };
         if data.chunks.len() <= chunk {
-            data.chunks.resize_with(chunk + 1, Arc::default);
+            data.chunks.resize_with(chunk + 1, Chunk::default);
         }
         if let Some(chunk) = data.chunks.get_mut(chunk) {
             let catalogue = &data.catalogue;
-            change(&mut ChunkEditor { chunk: Arc::make_mut(chunk), catalogue, commit: stamp.commit });
+            change(&mut ChunkEditor { chunk, catalogue, commit: stamp.commit });
         }
     }
 }

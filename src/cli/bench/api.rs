@@ -243,6 +243,11 @@ pub(super) fn get(authority: &str, path: &str, access_token: Option<&str>) -> Ve
     format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\n{}\r\n", authorization(access_token)).into_bytes()
 }
 
+/// A request for a page, with the cookie of a session.
+pub(super) fn page(authority: &str, path: &str, cookie: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nCookie: {cookie}\r\nAccept: text/html\r\n\r\n").into_bytes()
+}
+
 /// The request for an access token.
 fn token_request(authority: &str, id: &str, secret: &str) -> Vec<u8> {
     let body = serde_json::json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret });

@@ -44,13 +44,15 @@ pub enum Question {
     /// S5: whether the time of a log-in, a forgotten password, an access request or an activation tells that there is an
     /// account.
     Doors,
+    /// The HTML of every page of the console, for an Admin alone.
+    Pages,
     /// R9: updates and page loads by turns for a long while (`--seconds 10 --runs 180`: half an hour).
     Soak,
 }
 
 impl Question {
     /// Those that a server is asked when none is named, in this order: those that fill or empty it come last.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Update,
         Self::Caller,
         Self::PageLoad,
@@ -63,6 +65,7 @@ impl Question {
         Self::Tokens,
         Self::LogIns,
         Self::Doors,
+        Self::Pages,
         Self::Large,
         Self::Import,
     ];
@@ -86,6 +89,7 @@ impl Question {
             Self::Script => ("script", "page loads, a slow script"),
             Self::LogIns => ("log-ins", "P9 page loads, 8 log-ins"),
             Self::Doors => ("doors", "S5 is there an account"),
+            Self::Pages => ("pages", "console pages"),
             Self::Soak => ("soak", "R9 a long while"),
         }
     }
@@ -108,6 +112,7 @@ impl Question {
                 | Self::Script
                 | Self::LogIns
                 | Self::Doors
+                | Self::Pages
                 | Self::Soak
         )
     }

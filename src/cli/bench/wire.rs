@@ -69,6 +69,17 @@ impl Connection {
         if found == status { Ok(body) } else { Err(refused(request, found, body)) }
     }
 
+    /// The cookie that the last answer sets, as `name=value`.
+    pub(super) fn cookie(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.buffer);
+        let (head, _) = text.split_once("\r\n\r\n")?;
+        let cookie = head
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+        Some(cookie?.1.split(';').next()?.trim().to_owned())
+    }
+
     /// Sends a request whose body is a file, and reads its answer, which has to have that status.
     pub(super) async fn upload(&mut self, head: &[u8], mut body: File, status: u16) -> Result<&[u8], BenchError> {
         let sent = async {

@@ -19,7 +19,8 @@
 //! it; its handler takes `Posted<Visit<…>>` and answers `visit.done(path, &Flash::good("…"))`, or the page again with what
 //! is `wrong` and status 422. A `Failure` tells any error by a page. Anything that a script makes easier begins as a link
 //! to a page or as a form: `data-dialog` opens that page's `data-dialog-content` as a dialog here. A module goes into
-//! `assets/` and into the list in `assets.rs`, and is loaded in the template's block `head`.
+//! `assets/` and into the list in `assets.rs`, and is loaded in the template's block `head`; one that adds something above what
+//! stands there already is loaded with `blocking="render"`, so that nothing moves once it can be seen.
 //!
 //! Invariants: a page loads and runs nothing but files of this server, is framed by nobody and kept by no cache; a form is
 //! taken only from a page of this server that was made for the session that sends it; a page shows nothing and does nothing

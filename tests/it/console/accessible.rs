@@ -32,7 +32,19 @@ pub(super) fn nothing_is_found(browser: &Browser, axe: &str, what: &str) {
                v => [v.id, v.impact, v.nodes.map(node => node.html + ' ' + node.failureSummary)]))";
     let found = browser.run(&format!("{axe}; {run}"));
     assert_eq!(found, Value::Array(Vec::new()), "{what}");
+    stands_still(browser, what);
     browser.keep_picture(what);
+}
+
+/// Asserts that nothing that could be seen has moved by itself since the page came: 0.1 is what people notice.
+#[track_caller]
+fn stands_still(browser: &Browser, what: &str) {
+    let shift = browser.run(
+        "return new Promise(done => { let sum = 0, moved = []; new PerformanceObserver(list => { for (const one of list.getEntries())\
+         if (!one.hadRecentInput) { sum += one.value; moved.push(...one.sources.map(source => source.node?.outerHTML?.slice(0, 80))); } })\
+         .observe({ type: 'layout-shift', buffered: true }); setTimeout(() => done([sum, moved]), 30); })",
+    );
+    assert!(shift[0].as_f64().is_some_and(|sum| sum < 0.1), "{what}: {shift}");
 }
 
 /// Opens pages in a phone's width: nothing stands out to the side.
@@ -44,6 +56,7 @@ pub(super) fn fit_a_phone(browser: &Browser, addresses: impl Iterator<Item = Str
         browser.find("main");
         let wide = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
         assert_eq!(wide, json!(0), "{address}");
+        stands_still(browser, &address);
         let path = address.splitn(4, '/').last().unwrap_or_default();
         browser.keep_picture(&format!("{path}, narrow"));
     }

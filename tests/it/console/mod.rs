@@ -4,10 +4,12 @@ mod accessible;
 mod forms;
 mod frame;
 mod hostile;
+mod keyboard;
 mod pages;
 mod plain;
 mod users;
 mod walk;
+mod watch;
 
 use crate::support::{ADMIN, ADMIN_PASSWORD, Browser, Reply, Server, Visitor, operators_setup};
 

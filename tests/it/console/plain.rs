@@ -377,3 +377,39 @@ fn a_person_changes_their_own_account() {
     server.visitor().log_in(ADMIN, "another horse!").is(204);
     assert!(!form_token(&visitor).is_empty(), "this session goes on");
 }
+
+#[test]
+fn the_list_of_users_is_sorted_by_a_column_and_stays_so() {
+    let server = house();
+    for (name, role, last_name) in [("b", "Viewer", "Ypsilon"), ("a", "Editor", "zeta"), ("c", "Viewer", "Xerxes")] {
+        let mut account = user(name, role);
+        account["first_name"] = json!("");
+        account["last_name"] = json!(last_name);
+        server.client().post("/admin/v1/users", &account).is(200);
+    }
+    let visitor = admin(&server);
+    let order = |query: &str| {
+        let page = visitor.get(&format!("/console/users?status=provisioned&{query}"));
+        page.is_page(200);
+        let rows = page.body.split("<tr class=\"opens\"").skip(1);
+        let names: String = rows.map(|row| between(row, "href=\"/console/users/", "/edit\"")).collect();
+        (names, page.body)
+    };
+    assert_eq!(order("sort=no+column&order=down").0, "abc", "by username");
+    let (names, page) = order("sort=name");
+    assert_eq!(names, "cba");
+    assert_eq!(page.matches("aria-sort=\"ascending\"").count(), 1);
+    let head = between(&page, "aria-sort=\"ascending\"", "</th>");
+    assert!(head.contains(">Name</a>") && head.contains("order=down") && head.contains("status=provisioned"), "{head}");
+    assert!(page.contains("name=\"sort\" value=\"name\""), "whoever searches it goes on in that order");
+    assert_eq!(order("sort=name&order=down").0, "abc");
+    assert_eq!(order("sort=role").0, "abc");
+    let (names, page) = order("sort=role&order=down");
+    assert_eq!(names, "bca", "whoever is equal stands by the username");
+    assert!(page.contains("aria-sort=\"descending\""), "{page}");
+    assert_eq!(order("sort=email&order=down").0, "cba");
+    let page = visitor.get("/console/users?sort=status");
+    let first = between(&page.body, "<tr class=\"opens\"", "</tr>");
+    assert!(first.contains("root@example.com"), "who can work comes first: {first}");
+    assert!(visitor.get("/console/users?sort=login").body.contains("Never"));
+}

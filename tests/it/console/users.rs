@@ -252,6 +252,8 @@ fn the_systems_name_opens_a_menu() {
     browser.find("dialog .ends button").click();
     says(&browser, "new@x.example was invited");
     browser.becomes("location.pathname === '/console/systems/shop/users' && document.querySelector('#users').textContent.includes('new@x.example')");
+    browser.find("main .actions a[href='/console/users']").click();
+    browser.becomes("location.pathname === '/console/users'");
     browser.find("#system-menu summary").click();
     browser.find("#system-menu a[href='/console/systems']").click();
     browser.becomes("location.pathname === '/console/systems'");
@@ -275,9 +277,36 @@ fn requests_are_decided_in_pop_ups_and_show_to_who_may_decide() {
     browser.find("dialog .ends button").click();
     says(&browser, "was denied");
     browser.becomes("document.querySelector('.empty')?.textContent.includes('No requests')");
+    // Whoever was disabled is enabled by the boxes, too.
+    go(&browser, &server, "/console/users/inactive");
+    browser.find("input[value=ina]").click();
+    let enable = browser.find("button[data-needs-picked]");
+    assert_eq!(enable.text(), "Enable User");
+    enable.click();
+    browser.find("dialog .ends button").click();
+    says(&browser, "ina was enabled");
     let viewer = logged_in(&server, "ann", PASSWORD);
     go(&viewer, &server, "/console/users");
     assert_eq!(viewer.all(".tabs a").len(), 2, "a Viewer decides on nothing");
+}
+
+#[test]
+fn with_sso_a_request_is_approved_with_an_id() {
+    let server = house_with_sso();
+    let body = json!({ "email": "kim@x.example", "name": "Kim", "reason": "Work" });
+    server.visitor().post("/accounts/access-requests", &body).is(202);
+    let browser = logged_in(&server, ADMIN, ADMIN_PASSWORD);
+    go(&browser, &server, "/console/access-requests");
+    browser.find("#requests a[href$='/approve']").click();
+    browser.find("dialog #login_method option[value=sso]").click();
+    browser.find("dialog #sso_id").fill("idp|kim");
+    browser.find("dialog #role option[value=Editor]").click();
+    browser.find("dialog input[value=shop]").click();
+    browser.find("dialog .ends button").click();
+    says(&browser, "has access");
+    let kim = of(&server, "kim@x.example");
+    assert_eq!((&kim["sso_id"], &kim["login_method"]), (&json!("idp|kim"), &json!("sso")));
+    assert_eq!((&kim["roles"]["primary_role"]["role"], &kim["systems"]), (&json!("Editor"), &json!(["shop"])));
 }
 
 #[test]

@@ -22,6 +22,9 @@ fn who_is_invited_signs_up_logs_in_and_is_out_once_disabled() {
     person.run("document.querySelector('main form').noValidate = true");
     person.find("main button").click();
     person.becomes("document.querySelector('main [role=alert]')?.textContent.includes('at least 10')");
+    person.find("#password").fill("atleast10letters");
+    person.find("main button").click();
+    person.becomes("document.querySelector('main [role=alert]')?.textContent.includes('special')");
     person.find("#password").fill("a fine horse!");
     let sign_up = person.find("main button");
     assert_eq!(sign_up.text(), "Sign Up");

@@ -25,6 +25,8 @@ use super::eventually;
 
 /// How the protocol names an element within JSON.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// The key, as the protocol names it.
+const SHIFT: char = '\u{e008}';
 /// Keeps chromedriver for as long as somebody holds this shell's stdin; then the whole process group ends.
 const HOLD: &str = "chromedriver --port=0 & read _; kill -KILL 0";
 
@@ -115,6 +117,21 @@ impl Browser {
     #[track_caller]
     pub fn run(&self, script: &str) -> Value {
         self.told(Method::POST, "/execute/sync", &json!({ "script": script, "args": [] }))
+    }
+    /// Presses keys one after the other where the focus is, as a keyboard does; `shift` is held meanwhile.
+    #[track_caller]
+    pub fn keys(&self, keys: &str, shift: bool) {
+        let key = |kind: &str, key: char| json!({ "type": kind, "value": key.to_string() });
+        let mut actions: Vec<Value> = keys.chars().flat_map(|one| [key("keyDown", one), key("keyUp", one)]).collect();
+        if shift {
+            actions.insert(0, key("keyDown", SHIFT));
+            actions.push(key("keyUp", SHIFT));
+        }
+        self.told(
+            Method::POST,
+            "/actions",
+            &json!({ "actions": [{ "type": "key", "id": "keys", "actions": actions }] }),
+        );
     }
     /// Waits until an expression is true, as JavaScript sees it, and gives its value.
     #[track_caller]

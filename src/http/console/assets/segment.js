@@ -71,6 +71,12 @@ function edit(form) {
   // Whether the text has no mistake.
   async function preview() {
     const turn = (asked += 1);
+    // Nothing is written yet: that is no mistake.
+    if (header(text.value).trim() === text.value.trim()) {
+      delete check.dataset.stale;
+      check.replaceChildren(h("p", { class: "soft" }, "Add a condition or write a rule: this shows who would be in the segment."));
+      return false;
+    }
     const answer = await send(`${api}/preview`, { files: { [`segments/${id()}.rhai`]: text.value } }).catch(() => null);
     if (turn !== asked || !answer) return false;
     delete check.dataset.stale;

@@ -129,13 +129,16 @@ pub(in crate::http::console) async fn page(visit: Visit, query: RawQuery) -> Res
     }
     let reader = visit.reader()?;
     let (rules, asked) = (std::sync::Arc::clone(reader.rules()), asking.clone());
-    let forms = aside(move || Ok(Forms::of(&asked, &rules))).await?;
+    let (reader, known, forms) = aside(move || {
+        let known = attributes::all(&reader).items;
+        Ok((reader, known, Forms::of(&asked, &rules)))
+    })
+    .await?;
     let (forms, mut wrong) = match forms {
         Ok(forms) => (forms, Vec::new()),
         // What has mistakes is shown as it was written.
         Err(problem) => (Forms { rule: asking.rule.clone(), ..Forms::default() }, sentences(&problem)),
     };
-    let known = attributes::all(&reader).items;
     if asking.select.is_empty() {
         // What is known of most.
         let mut filled: Vec<_> = known.iter().filter(|item| item.count > 0).collect();

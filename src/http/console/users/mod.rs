@@ -4,12 +4,14 @@
 //! | --- | --- |
 //! | this one | the lists: those in use, those that are inactive, and those of one system |
 //! | `invite` | invitations |
+//! | `order` | how a list is sorted |
 //! | `edit` | one account: what is said of it, data access, its mails |
 //! | `standing` | disabling and enabling, one or many |
 //! | `requests` | requests for access |
 
 pub(super) mod edit;
 pub(super) mod invite;
+mod order;
 pub(super) mod requests;
 pub(super) mod standing;
 
@@ -19,6 +21,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use self::order::{Head, Order};
 use super::answer::Failure;
 use super::frame::{Frame, Section};
 use super::list::{Asked, Choice, Paged, Pager};
@@ -35,7 +38,8 @@ use crate::ruleset::LiveRules;
 struct Row {
     username: String,
     name: String,
-    /// The address, which breaks before its `@` where it must.
+    /// The name and the address, which break before their `@` where they must.
+    called: (String, String),
     email: (String, String),
     roles: String,
     systems: Vec<String>,
@@ -53,10 +57,8 @@ impl Row {
         Self {
             username: user.username.clone(),
             name: name_of(user),
-            email: match user.email.split_once('@') {
-                Some((name, host)) => (name.to_owned(), format!("@{host}")),
-                None => (user.email.clone(), String::new()),
-            },
+            called: at_its_sign(&name_of(user)),
+            email: at_its_sign(&user.email),
             roles: user.roles.iter().collect::<Vec<_>>().join(", "),
             systems: systems_in_words(user, live),
             method: method_of(user),
@@ -67,6 +69,12 @@ impl Row {
             enable: user.status == UserStatus::Inactive,
         }
     }
+}
+
+/// A text in two, the second of which begins with the first `@`.
+fn at_its_sign(text: &str) -> (String, String) {
+    let (name, host) = text.split_at(text.find('@').unwrap_or(text.len()));
+    (name.to_owned(), host.to_owned())
 }
 
 /// The tabs over the lists; `tabs.html` shows them.
@@ -116,6 +124,8 @@ struct UsersPage {
     frame: Frame,
     tabs: Tabs,
     rights: Rights,
+    heads: Vec<Head>,
+    order: Order,
     rows: Vec<Row>,
     pager: Pager,
     q: String,
@@ -153,12 +163,16 @@ async fn list(visit: &Visit<needs::UsersRead>, asked: &Asked, tab: &'static str)
         mentions: asked.field("q").to_owned(),
         ..UserFilter::default()
     };
-    let passing = users.iter().filter(|user| filter.passes(user, &live)).cloned().collect();
+    let order = Order::of(asked);
+    let mut passing: Vec<_> = users.iter().filter(|user| filter.passes(user, &live)).cloned().collect();
+    order.sort(&mut passing);
     let Paged { items, pager } = Paged::of(passing, asked);
     let page = UsersPage {
         frame: visit.frame(Section::Users),
         tabs: Tabs::of(tab, &visit.operator, &users).await?,
         rights: Rights::of(&visit.operator),
+        heads: order.heads(asked),
+        order,
         rows: items.iter().map(|user| Row::new(user, &live)).collect(),
         pager,
         q: asked.field("q").to_owned(),
@@ -189,7 +203,7 @@ fn systems_there(visit: &Visit<needs::UsersRead>, chosen: &str) -> Vec<Choice> {
 
 /// The API's own file, with the filters that it knows.
 fn export(asked: &Asked) -> String {
-    let query = asked.with(&[("page", ""), ("status", "")]);
+    let query = asked.with(&[("page", ""), ("status", ""), ("sort", ""), ("order", "")]);
     format!("/admin/v1/users/export{}{query}", if query.is_empty() { "" } else { "?" })
 }
 

@@ -6,7 +6,8 @@ use std::process::Command;
 use super::house;
 use crate::support::{Browser, CLIENT_ID, CLIENT_SECRET, FIRST_EMAIL, FIRST_PASSWORD, Server};
 
-const SAMPLE: &str = r#"{"Login": "jane@example.com", "Plan": "gold", "Score": 7}"#;
+const SAMPLE: &str =
+    r#"{"Login": "jane@example.com", "Plan": "gold", "Score": 7, "Since": "2026-01-01", "account": {"tier": "A"}}"#;
 
 #[track_caller]
 pub(super) fn log_in(server: &Server) -> Browser {
@@ -43,6 +44,13 @@ fn from_the_wizard_to_a_segment_that_counts() {
     browser.find("#sample").fill(SAMPLE);
     browser.find("[data-proposes]").click();
     browser.becomes("document.querySelector('#identifier')?.value === 'Login'");
+    let fields = browser.run(
+        "const of = name => [...document.querySelectorAll(`[name=${name}]`)].map(one => one.value || one.placeholder);\
+         return of('field').map((field, at) => [field, of('attribute')[at], of('type')[at]].join(' ')).join('; ')",
+    );
+    let fields = fields.as_str().unwrap();
+    let proposed = "Plan Plan string; Score Score number; Since Since date; account.tier account_tier string";
+    assert!(fields.contains(proposed), "{fields}");
     browser.find("button[value=create].primary").click();
     let curl = text(&browser, "#curl");
     assert!(curl.contains("\"Login\"") && curl.contains("<access token>"), "{curl}");
@@ -59,6 +67,12 @@ fn from_the_wizard_to_a_segment_that_counts() {
     browser.becomes("document.querySelector('#total')?.textContent.startsWith('1 ')");
     assert!(text(&browser, "#results").contains("jane@example.com"));
     browser.becomes("document.querySelector('#charts .chart')");
+    browser.find("#save-filter summary").click();
+    browser.find("#filter-name").fill("Gold & more");
+    browser.find("#save-filter button[value=save]").click();
+    browser.becomes("document.querySelector('h1').textContent === 'Gold & more'");
+    assert!(text(&browser, "main .banner").contains("The filter “Gold & more” is saved."));
+    assert!(text(&browser, "#results").contains("jane@example.com"));
 
     open("new-segment");
     browser.find("#name").fill("Golden");
@@ -93,6 +107,8 @@ fn text_and_conditions_are_made_from_each_other() {
     let browser = log_in(&server);
     browser.open(&format!("{}/console/systems/s/segments/big", server.base()));
     browser.becomes("document.querySelector('[data-part=value]')?.value === '50'");
+    let operators = text(&browser, "[data-part=operator]");
+    assert!(operators.contains("between") && !operators.contains("contains"), "of a number: {operators}");
     browser.find("[data-part=value]").fill("10");
     browser.becomes("document.querySelector('#text').value === '// Test\\ncrm.Seats > 10\\n'");
     browser.becomes("document.querySelector('#check').textContent.includes('Would enter1')");
@@ -104,5 +120,59 @@ fn text_and_conditions_are_made_from_each_other() {
     browser.find("#text").fill("// Test\nlet n = 0; while n < 3 { n += 1; } n == crm.Seats");
     browser.becomes("!document.querySelector('#no-builder').hidden");
     browser.becomes("document.querySelector('#check').textContent.includes('runs as a script')");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
+}
+
+const FILE: &str = "Email,Type\nann@x.example,paying\ndan@x.example,paying\n,free\n";
+
+/// The batch upload and the API set two attributes; a rule joins them with "or".
+#[test]
+fn a_file_is_uploaded_and_joined_with_what_calls_say() {
+    let server = house();
+    let browser = log_in(&server);
+    let open = |path: &str| browser.open(&format!("{}/console/systems/s/{path}", server.base()));
+    open("integrations");
+    browser.find("a[href$='/integrations/new?kind=csv']").click();
+    browser.find("#name").fill("Batch");
+    browser.find("button[value=name].primary").click();
+    browser.find("#sample").fill(FILE);
+    browser.find("[data-proposes]").click();
+    browser.becomes("document.querySelector('#identifier')?.value === 'Email'");
+    browser.find("button[value=create].primary").click();
+    browser.becomes("location.pathname.endsWith('/integrations/batch') && document.readyState === 'complete'");
+
+    let file = server.home.root().join("customers.csv");
+    std::fs::write(&file, FILE).unwrap();
+    browser.all("#file")[0].press(file.to_str().unwrap());
+    browser.becomes("document.querySelector('[data-file]').textContent.startsWith('customers.csv')");
+    browser.find("#upload .primary").click();
+    browser.becomes("document.querySelector('#imports .badge')?.textContent === 'Failed'");
+    browser.find("#imports details summary").click();
+    let refused = text(&browser, "#imports table");
+    assert!(refused.contains("4 Email"), "the bad row is told: {refused}");
+    assert!(server.system("s").end_user("dan@x.example").status == 404, "one bad row refuses the file");
+
+    browser.all("#file")[0].press(file.to_str().unwrap());
+    browser.find("#upload [name=skip]").click();
+    browser.find("#upload .primary").click();
+    browser.becomes("document.querySelector('#imports .badge')?.textContent === 'Done'");
+    assert!(text(&browser, "#imports").contains("2 stored, 1 refused"), "{}", text(&browser, "#imports"));
+
+    open("new-segment");
+    browser.find("#name").fill("Paying");
+    choose(&browser, ".group.top > .group-head .mode", "any");
+    for (integration, attribute) in [("Batch", "Type"), ("Test", "Customer_Type")] {
+        browser.find("#conditions > .group > .group-foot button").click();
+        let last = ".conditions > li:last-child";
+        choose(&browser, &format!("{last} [data-part=integration]"), integration);
+        if browser.run(&format!("return document.querySelector('{last} [data-part=attribute]').value")) == "" {
+            choose(&browser, &format!("{last} [data-part=attribute]"), attribute);
+        }
+        browser.find(&format!("{last} [data-part=value]")).fill("paying");
+    }
+    browser.becomes(
+        "document.querySelector('#text').value.includes('batch.Type == \"paying\" || crm.Customer_Type == \"paying\"')",
+    );
+    browser.becomes("document.querySelector('#check .stat dd')?.textContent === '2'");
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
