@@ -10,54 +10,42 @@ use foldhash::fast::RandomState;
 use super::column::Bits;
 use super::plan::{Call, Plan};
 use super::sheet::{Sheet, Written};
+use super::snapshot::SystemData;
 use super::writer::{Mode, Outcome, Update, WriteError};
 use crate::model::AttributeType;
 use crate::store::{ColumnNo, Op, RowNo, encode};
 
-/// What a sheet does to the end users who are there already.
+/// What a sheet changes.
 struct Change {
-    /// Whose values change, by place.
-    changed: Vec<bool>,
-    /// The declared attributes, and their types, in which that is so.
+    /// Who changes or comes to be: the place in the sheet, and the row of whoever is there already. Of an end user who is
+    /// named twice the later place.
+    kept: Vec<(usize, Option<RowNo>)>,
+    /// How many end users the sheet names.
+    named: u64,
+    /// The declared attributes, and their types, that change for somebody who is there already.
     attributes: Vec<(usize, AttributeType)>,
-    /// Whose value goes, by column.
+    /// Whose value goes: places in the sheet by column.
     clears: BTreeMap<ColumnNo, Vec<usize>>,
 }
 
 impl Plan<'_> {
     /// An update of many end users. An end user named twice: the later place stands.
     pub(super) fn sheet(&mut self, update: Update, sheet: Sheet) -> Result<Outcome, WriteError> {
-        let mut outcome = Outcome { received: sheet.len() as u64, created: 0, updated: 0, unchanged: 0 };
-        let last = last_of_each(&sheet);
-        let data = self.state.system(&update.system);
-        let rows: Vec<Option<RowNo>> =
-            (0..sheet.len()).map(|at| data.and_then(|data| data.find_row(sheet.id(at)))).collect();
-        let stands = last.iter().enumerate().filter(|(_, last)| **last).map(|(at, _)| at);
-        let (known, new): (Vec<usize>, Vec<usize>) = stands.partition(|at| rows.get(*at).is_some_and(Option::is_some));
-        let known: Vec<(usize, RowNo)> = known.into_iter().filter_map(|at| Some((at, (*rows.get(at)?)?))).collect();
-        let change = self.change(&update, &sheet, &known);
-        let changes = |at: usize| match rows.get(at) {
-            Some(Some(_)) => change.changed.get(at) == Some(&true),
-            _ => sheet.has_values(at),
-        };
-        let kept: Vec<usize> = (0..sheet.len()).filter(|at| last.get(*at) == Some(&true) && changes(*at)).collect();
-        let distinct = (known.len() + new.len()) as u64;
-        outcome.unchanged = distinct - kept.len() as u64;
+        let Change { kept, named, attributes, clears } = self.change(&update, &sheet);
+        let received = sheet.len() as u64;
         if kept.is_empty() {
-            return Ok(outcome);
+            return Ok(Outcome { received, created: 0, updated: 0, unchanged: named });
         }
         let system = self.system_no(&update.system);
         let mut call = Call::new(update, system);
         let touched = self.set_at_no(&mut call);
         let mut written = Written::default();
-        for at in &kept {
-            let known = rows.get(*at).copied().flatten();
-            written.created.set(written.rows.len(), known.is_none());
-            written.rows.push(known.unwrap_or_else(|| self.state.take_row(system)));
+        for (_, row) in &kept {
+            written.created.set(written.rows.len(), row.is_none());
+            written.rows.push(row.unwrap_or_else(|| self.state.take_row(system)));
         }
-        outcome.created = written.created.count();
-        outcome.updated = kept.len() as u64 - outcome.created;
-        written.clears = moved_up(change.clears, &kept);
+        let kept: Vec<usize> = kept.into_iter().map(|(at, _)| at).collect();
+        written.clears = moved_up(clears, &kept);
         let sheet = if kept.len() < sheet.len() { sheet.select(&kept) } else { sheet };
         let (ids, values) = sheet.into_parts();
         written.ids = ids;
@@ -66,18 +54,18 @@ impl Plan<'_> {
                 written.sets.push((column, values));
             }
         }
-        let mut columns: Vec<ColumnNo> = Vec::new();
-        for (place, kind) in change.attributes {
-            columns.extend(self.typed(&mut call, place).of(kind));
-        }
-        if outcome.created > 0 {
+        let created = written.created.count();
+        let mut columns: Vec<ColumnNo> =
+            attributes.into_iter().filter_map(|(place, kind)| self.typed(&mut call, place).of(kind)).collect();
+        if created > 0 {
             columns.extend(written.sets.iter().map(|(no, _)| *no));
             columns.sort_unstable();
             columns.dedup();
         }
         self.write(&call, touched, &written)?;
         self.judge_written(system, &call.target, &written.rows, &columns);
-        Ok(outcome)
+        let changed = kept.len() as u64;
+        Ok(Outcome { received, created, updated: changed - created, unchanged: named - changed })
     }
 
     fn write(&mut self, call: &Call, touched: ColumnNo, written: &Written) -> Result<(), WriteError> {
@@ -88,50 +76,81 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// What a sheet does to the rows of those who are there already.
-    fn change(&self, update: &Update, sheet: &Sheet, known: &[(usize, RowNo)]) -> Change {
-        let mut change = Change { changed: vec![false; sheet.len()], attributes: Vec::new(), clears: BTreeMap::new() };
-        let Some(data) = self.state.system(&update.system).filter(|_| !known.is_empty()) else { return change };
-        for (place, name) in update.declared.iter().enumerate() {
-            let typed = data.catalogue.typed_of(&update.integration, name);
-            let given = AttributeType::ALL.map(|kind| sheet.values(place, kind));
-            let is_given = |at: usize| given.iter().flatten().any(|values| values.present().get(at));
-            for (kind, values) in AttributeType::ALL.into_iter().zip(given) {
-                let column = typed.of(kind);
-                if values.is_none() && column.is_none() {
-                    continue;
-                }
-                let mut noted = false;
-                for (at, row) in known {
-                    let Some(changed) = change.changed.get_mut(*at) else { continue };
-                    if noted && *changed && values.is_some_and(|values| values.present().get(*at)) {
-                        continue;
-                    }
-                    let new = values.and_then(|values| values.get(*at));
-                    let old = column.and_then(|column| data.cell(*row, column));
-                    let goes = old.is_some() && new.is_none() && (update.mode == Mode::Replace || is_given(*at));
-                    if !goes && (new.is_none() || new == old) {
-                        continue;
-                    }
-                    *changed = true;
-                    if !noted {
-                        change.attributes.push((place, kind));
-                        noted = true;
-                    }
-                    if let Some(column) = column.filter(|_| goes) {
-                        change.clears.entry(column).or_default().push(*at);
-                    }
-                }
+    /// What a sheet changes, against the state as it is.
+    fn change(&self, update: &Update, sheet: &Sheet) -> Change {
+        let data = self.state.system(&update.system);
+        let places = last_of_each(sheet);
+        let row_of = |at: usize| data.and_then(|data| data.find_row(sheet.id(at)));
+        let rows: Vec<(usize, Option<RowNo>)> = places.into_iter().map(|at| (at, row_of(at))).collect();
+        let known: Vec<(usize, RowNo)> = rows.iter().filter_map(|(at, row)| Some((*at, (*row)?))).collect();
+        let mut change =
+            Change { kept: Vec::new(), named: rows.len() as u64, attributes: Vec::new(), clears: BTreeMap::new() };
+        let mut changed = vec![false; sheet.len()];
+        if let Some(data) = data.filter(|_| !known.is_empty()) {
+            let comparison = Comparison { data, update, sheet, known: &known };
+            for place in 0..update.declared.len() {
+                comparison.attribute(place, &mut changed, &mut change);
             }
         }
+        let changes = |at: usize, row: Option<RowNo>| match row {
+            Some(_) => changed.get(at) == Some(&true),
+            None => sheet.has_values(at),
+        };
+        change.kept = rows.into_iter().filter(|(at, row)| changes(*at, *row)).collect();
         change
     }
 }
 
-/// By place: whether no later one names the same end user.
-fn last_of_each(sheet: &Sheet) -> Vec<bool> {
+/// A sheet beside the values of those who are there already.
+struct Comparison<'a> {
+    data: &'a SystemData,
+    update: &'a Update,
+    sheet: &'a Sheet,
+    /// Their places in the sheet, and their rows.
+    known: &'a [(usize, RowNo)],
+}
+
+impl Comparison<'_> {
+    /// Notes for whom a declared attribute changes, and whose value of it goes.
+    fn attribute(&self, place: usize, changed: &mut [bool], change: &mut Change) {
+        let Some(name) = self.update.declared.get(place) else { return };
+        let typed = self.data.catalogue.typed_of(&self.update.integration, name);
+        let given = AttributeType::ALL.map(|kind| self.sheet.values(place, kind));
+        let is_given = |at: usize| given.iter().flatten().any(|values| values.present().get(at));
+        for (kind, values) in AttributeType::ALL.into_iter().zip(given) {
+            let column = typed.of(kind);
+            if values.is_none() && column.is_none() {
+                continue;
+            }
+            let mut noted = false;
+            for (at, row) in self.known {
+                let Some(changed) = changed.get_mut(*at) else { continue };
+                if noted && *changed && values.is_some_and(|values| values.present().get(*at)) {
+                    continue;
+                }
+                let new = values.and_then(|values| values.get(*at));
+                let old = column.and_then(|column| self.data.cell(*row, column));
+                let goes = old.is_some() && new.is_none() && (self.update.mode == Mode::Replace || is_given(*at));
+                if !goes && (new.is_none() || new == old) {
+                    continue;
+                }
+                *changed = true;
+                if !noted {
+                    change.attributes.push((place, kind));
+                    noted = true;
+                }
+                if let Some(column) = column.filter(|_| goes) {
+                    change.clears.entry(column).or_default().push(*at);
+                }
+            }
+        }
+    }
+}
+
+/// The places, in order, behind which nobody is named again who stands there.
+fn last_of_each(sheet: &Sheet) -> Vec<usize> {
     let mut seen: HashSet<&str, RandomState> = HashSet::with_capacity_and_hasher(sheet.len(), RandomState::default());
-    let mut last: Vec<bool> = (0..sheet.len()).rev().map(|at| seen.insert(sheet.id(at))).collect();
+    let mut last: Vec<usize> = (0..sheet.len()).rev().filter(|at| seen.insert(sheet.id(*at))).collect();
     last.reverse();
     last
 }

@@ -218,14 +218,10 @@ impl Reader {
             let today = self.live.rules.today(self.now);
             return Members { known: end_user.is_some(), segments: segments.judge(&facts, today).members };
         }
-        let is_member: &dyn Fn(usize) -> bool = match &end_user {
-            Some(end_user) => {
-                let row = self.current().members.row(end_user.row());
-                &move |place| row.contains(place)
-            }
-            None => &|place| self.current().nobody().get(place).copied().unwrap_or_default(),
-        };
-        let members = segments.alphabetical().filter(|(_, place)| is_member(*place));
+        // Read in one go: memory that no cache holds is then waited for once, not at each segment that is asked about.
+        let flags = end_user.map(|end_user| self.current().members.row(end_user.row()).flags());
+        let flags = flags.as_deref().unwrap_or_else(|| self.current().nobody());
+        let members = segments.alphabetical().filter(|(_, place)| flags.get(*place) == Some(&true));
         Members { known: end_user.is_some(), segments: members.map(|(id, _)| id.clone()).collect() }
     }
 

@@ -69,6 +69,7 @@ mod tests {
                 clears: vec![7, 8],
             },
             Op::Put { system: 1, row: 0, id: None, touched: None, sets: vec![], clears: vec![] },
+            Op::Sheet { system: 1, touched: 4, written: vec![0, 255] },
             Op::Delete { system: 1, row: 9 },
             Op::Record { table: Table::LastGood, key: vec![0, 255], value: Some(vec![0; 300]) },
             Op::Record { table: Table::Server, key: vec![], value: None },

@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_question_alone_is_asked_alone() {
         assert_eq!(args("page-load").unwrap().what.questions(), [Question::PageLoad]);
-        assert_eq!(What::All.questions().len(), 14);
+        assert_eq!(What::All.questions().len(), 15);
         assert_eq!(args("data").unwrap().what.questions(), []);
         assert!(args("load").is_err() && args("count").is_err(), "no questions of the command line");
     }
