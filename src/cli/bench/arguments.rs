@@ -98,6 +98,8 @@ pub(super) enum What {
     /// S5: whether the time of a log-in, a forgotten password, an access request or an activation tells that there is an
     /// account.
     Doors,
+    /// A backup of the running server, restored onto an empty folder, with the same counts before and after.
+    Restore,
     /// R9: updates and page loads by turns for a long while (`--seconds 10 --runs 180`: half an hour).
     Soak,
     /// Print the data set as CSV.
@@ -131,8 +133,10 @@ impl What {
             (Self::Large, Question::Large),
             (Self::Import, Question::Import),
         ];
-        if self == Self::Soak {
-            return vec![Question::Soak];
+        match self {
+            Self::Restore => return vec![Question::Restore],
+            Self::Soak => return vec![Question::Soak],
+            _ => {}
         }
         let wanted = every.into_iter().filter(|(what, _)| [*what, Self::All].contains(&self));
         wanted.map(|(_, question)| question).collect()
@@ -256,6 +260,7 @@ mod tests {
     fn a_question_alone_is_asked_alone() {
         assert_eq!(What::PageLoad.questions(), [Question::PageLoad]);
         assert_eq!(What::All.questions().len(), 14);
+        assert_eq!(What::Restore.questions(), [Question::Restore]);
         assert_eq!(What::Data.questions(), []);
     }
 }

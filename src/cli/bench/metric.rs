@@ -40,6 +40,8 @@ pub enum Question {
     LogIns,
     /// S5: whether a door's time tells that there is an account.
     Doors,
+    /// A backup, and what becomes of it on an empty machine.
+    Restore,
     /// R9.
     Soak,
 }
@@ -64,6 +66,7 @@ impl Question {
             Self::Script => ("script", "page loads, a slow script"),
             Self::LogIns => ("log-ins", "P9 page loads, 8 log-ins"),
             Self::Doors => ("doors", "S5 is there an account"),
+            Self::Restore => ("restore", "back up and restore"),
             Self::Soak => ("soak", "R9 a long while"),
         }
     }
@@ -86,6 +89,7 @@ impl Question {
                 | Self::Script
                 | Self::LogIns
                 | Self::Doors
+                | Self::Restore
                 | Self::Soak
         )
     }
@@ -161,11 +165,19 @@ pub enum Metric {
     Activation,
     /// The store's file.
     StoreSize,
+    /// From asking a running server for a backup until it is written and proven whole.
+    Backup,
+    /// The backup's file.
+    BackupSize,
+    /// From the backup to a store that is proven and in its place.
+    Restore,
+    /// From the start on that store until ready.
+    ReadyRestored,
 }
 
 impl Metric {
     /// All.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 34] = [
         Self::Records,
         Self::Updates,
         Self::Answers,
@@ -196,6 +208,10 @@ impl Metric {
         Self::AccessRequest,
         Self::Activation,
         Self::StoreSize,
+        Self::Backup,
+        Self::BackupSize,
+        Self::Restore,
+        Self::ReadyRestored,
     ];
     /// The median latencies of the filters `a` to `e`.
     pub const FILTERS: [Self; 5] = [Self::A, Self::B, Self::C, Self::D, Self::E];
@@ -234,6 +250,10 @@ impl Metric {
             Self::AccessRequest => ("access_request", "access request", "ms"),
             Self::Activation => ("activation", "activation", "ms"),
             Self::StoreSize => ("store_size", "the store on disk", "MiB"),
+            Self::Backup => ("backup", "back up a running server", "s"),
+            Self::BackupSize => ("backup_size", "the backup", "MiB"),
+            Self::Restore => ("restore", "restore onto an empty folder", "s"),
+            Self::ReadyRestored => ("ready_restored", "ready after that", "s"),
         }
     }
 
@@ -265,7 +285,7 @@ mod tests {
 
     #[test]
     fn json_names_a_question_as_the_command_line_does() {
-        for question in [Question::PageLoad, Question::SegmentCounts, Question::Tokens] {
+        for question in [Question::PageLoad, Question::SegmentCounts, Question::Tokens, Question::Restore] {
             assert_eq!(serde_json::to_value(question).unwrap(), question.name());
         }
     }

@@ -1,7 +1,7 @@
 //! The questions, asked of one server: load, check, then measure in rounds.
 //!
 //! - `loading`: before all else
-//! - `reads`, `writes`, `start`, `rules`, `script`, `log_ins`, `doors`, `large`, `import`, `soak`: the questions
+//! - `reads`, `writes`, `start`, `rules`, `script`, `log_ins`, `doors`, `large`, `import`, `restore`, `soak`: the questions
 //!
 //! Owns the order of things. Invariant: no figure without right answers: the answers are compared with [`Truth`] before
 //! the first round, after every round that writes, and after every start.
@@ -12,6 +12,7 @@ mod large;
 mod loading;
 mod log_ins;
 mod reads;
+mod restore;
 mod rules;
 mod script;
 mod soak;
@@ -131,6 +132,7 @@ impl Bench {
             Question::Tokens => self.tokens().await,
             Question::LogIns => self.log_ins().await,
             Question::Doors => self.doors().await,
+            Question::Restore => self.restore().await,
             Question::Soak => self.soak().await,
             // The load is done already; the others are not asked of a loaded server.
             Question::Load | Question::Import | Question::Count => Ok(()),
