@@ -27,6 +27,16 @@ pub(super) const PAYLOADS: &[&str] = &[
     "<link rel=stylesheet href=//evil.example/x.css>",
     "<meta http-equiv=refresh content='0;url=//evil.example'>",
     "&lt;script&gt;window.pwned=1&lt;/script&gt;",
+    "<details open ontoggle=window.pwned=1>",
+    "<object data=javascript:window.pwned=1>",
+    "<embed src=javascript:window.pwned=1>",
+    "<video><source onerror=window.pwned=1>",
+    "<input type=image src=x onerror=window.pwned=1>",
+    "--><script>window.pwned=1</script><!--",
+    "]]><script>window.pwned=1</script>",
+    "<sCrIpT>window.pwned=1</sCrIpT>",
+    "\u{ff1c}script\u{ff1e}window.pwned=1\u{ff1c}/script\u{ff1e}",
+    "<template><script>window.pwned=1</script></template>",
 ];
 
 #[test]
