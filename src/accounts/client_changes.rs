@@ -60,7 +60,7 @@ pub struct ClientDraft {
     pub description: String,
     /// Its role.
     pub role: String,
-    /// The systems in which it may act, by id or name; `None` or `*`: all, later ones too.
+    /// The systems in which it may act, by id or name; `*`, and of a new one `None`: all, later ones too.
     pub systems: Option<Vec<String>>,
 }
 
@@ -131,6 +131,11 @@ impl Accounts {
             if draft.id.as_ref().is_some_and(|sent| *sent != id) {
                 let detail = format!("the path names `{id}`: a client's id can't be changed");
                 return Err(ClientError::Invalid(vec![Fault::new("/client_id", "other_client_id", detail)]));
+            }
+            // Left out by mistake, they would widen a client to every system.
+            if draft.systems.is_none() {
+                let detail = "name the systems in which the client may act, or `*` for every one, later ones too";
+                return Err(ClientError::Invalid(vec![Fault::new("/systems", "required", detail)]));
             }
             let systems = accounts.check_client(&id, &draft, &live)?;
             let client = Client { description: draft.description, role: draft.role, systems, ..Client::clone(&old) };

@@ -12,7 +12,7 @@ use std::thread;
 use crate::clock::Clock;
 use crate::engine::{Contents, Engine, EngineOptions, inspect};
 use crate::model::Timestamp;
-use crate::store::{self, BackupHead, FolderLock, Options, RESTORING, Store, StoreError};
+use crate::store::{self, Aside, BackupHead, FolderLock, Options, RESTORING, Store, StoreError};
 
 /// Why nothing was restored.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +72,8 @@ pub fn restore(backup: &Path, data: &Path, replace: bool, now: Timestamp) -> Res
     for (name, content) in &made.files {
         write_private(&new.join(name), content).map_err(io_error(format!("writing {name}")))?;
     }
-    let aside = aside_name("before-restore", now);
-    store::swap(data, &held, &aside)?;
+    let aside = aside_name(now);
+    store::swap(data, &held, Aside::Kept(&aside))?;
     let aside = Some(data.join(aside)).filter(|aside| aside.exists());
     Ok(Restored { head: made.head, contents: made.contents, has_key: !made.files.is_empty(), aside })
 }
@@ -95,10 +95,8 @@ pub fn compact(data: &Path, cache_mib: u64, clock: &Clock) -> Result<(Contents, 
     let new = fresh(data)?;
     let made = copy(&engine, &new).inspect_err(|_| discard(&new))?;
     let held = exchange_locks(engine, data)?;
-    let aside = aside_name("before-compact", clock.now());
-    store::swap(data, &held, &aside)?;
-    let aside = data.join(aside);
-    fs::remove_dir_all(&aside).map_err(io_error(format!("removing {}", aside.display())))?;
+    // What was deleted is gone from the disk when it ends, also when somebody else has to end it after a crash.
+    store::swap(data, &held, Aside::Removed)?;
     let after = fs::metadata(data.join("store/db")).map_or(0, |file| file.len());
     Ok((made.contents, before, after))
 }
@@ -156,9 +154,9 @@ fn discard(new: &Path) {
     let _ = fs::remove_dir_all(new);
 }
 
-fn aside_name(what: &str, now: Timestamp) -> String {
+fn aside_name(now: Timestamp) -> String {
     let moment = jiff::Timestamp::from_millisecond(now.as_millis()).unwrap_or_default();
-    format!("{what}-{}", moment.strftime("%Y%m%dT%H%M%S%3fZ"))
+    format!("before-restore-{}", moment.strftime("%Y%m%dT%H%M%S%3fZ"))
 }
 
 fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {

@@ -1,14 +1,15 @@
 //! One cell of a CSV file: quoted as RFC 4180 has it, and guarded against spreadsheets.
 //!
-//! A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula, so a text
-//! may be made to run something in the spreadsheet of whoever opens the file. An apostrophe before it makes it a text.
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`, a tab or a line break for a formula, some their wide
+//! forms too, so a text may be made to run something in the spreadsheet of whoever opens the file. An apostrophe before
+//! it makes it a text.
 //! Invariant: guarding can be undone: [`unguarded`] of a [`guarded`] text is the text, whatever it was. So a text that
 //! already looks guarded is guarded once more.
 
 use std::borrow::Cow;
 
 /// What a formula begins with.
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// Whether a text is a formula to a spreadsheet, or would be but for the apostrophes before it.
 fn is_suspect(text: &str) -> bool {
@@ -45,7 +46,7 @@ mod tests {
 
     #[test]
     fn what_a_spreadsheet_would_compute_is_guarded() {
-        for formula in ["=1+1", "+49 30", "-x", "@SUM(A1)", "\tx", "\r=1"] {
+        for formula in ["=1+1", "+49 30", "-x", "@SUM(A1)", "\tx", "\r=1", "\n=1", "＝1", "＠SUM(A1)"] {
             assert_eq!(guarded(formula), format!("'{formula}"));
         }
         for plain in ["", "a=b", "'quoted'", "1", " =1", "é"] {
@@ -68,7 +69,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn guarding_can_be_undone(text in "['=+\\-@\t\ra1]{0,6}") {
+        fn guarding_can_be_undone(text in "['=+\\-@\t\r\n＝＠a1]{0,6}") {
             let shown = guarded(&text);
             prop_assert_eq!(unguarded(&shown), text.as_str());
             prop_assert!(!shown.starts_with(FORMULA));

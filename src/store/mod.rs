@@ -56,7 +56,7 @@ pub use entry::{Cause, Cell, ColumnNo, Entry, Op, RowNo, SystemNo, Table};
 pub use error::StoreError;
 pub use records::KeyValue;
 pub use restore::{BackupSummary, Restored, SmallFile, read_backup, restore};
-pub use swap::{FolderLock, RESTORING, has_store, lock_folder, swap};
+pub use swap::{Aside, FolderLock, RESTORING, has_store, lock_folder, swap};
 
 use checkpoint::{Manifest, Shelf, Staged};
 use fence::fenced;

@@ -40,6 +40,7 @@ pub(super) fn open(folder: &Path, options: &Options) -> Result<Opened, StoreErro
     fence::raise();
     make_folder(folder)?;
     let lock = lock(folder)?;
+    swap::drop_left_over(folder);
     let place = folder.join("store");
     let filled = fs::metadata(place.join("db")).is_ok_and(|data| data.len() > 0);
     let seal = match Seal::open(folder)? {

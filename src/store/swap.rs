@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! DATA/restoring/          the new store, made and proven there, and other small files that come with it
-//! DATA/swapping            from the moment on that the exchange has begun: where what it replaces is kept
+//! DATA/swapping            from the moment on that the exchange has begun: where what it replaces goes
+//! DATA/replaced/           that, where nobody keeps it: gone before the exchange is done
 //! ```
 //!
 //! Invariant: whoever locks a data folder finds the old store or the new one, never none and never a mix: an exchange that
@@ -20,8 +21,19 @@ use super::seal::sync_folder;
 pub const RESTORING: &str = "restoring";
 /// Says that an exchange has begun.
 const SWAPPING: &str = "swapping";
+/// Where what is replaced goes, if nobody keeps it.
+const REPLACED: &str = "replaced";
 /// What is no part of what is exchanged.
 const LOCK: &str = "lock";
+
+/// What becomes of what is replaced.
+#[derive(Debug, Clone, Copy)]
+pub enum Aside<'a> {
+    /// It is kept in the folder of this name, in the data folder.
+    Kept(&'a str),
+    /// It is removed.
+    Removed,
+}
 
 /// The data folder held for this process, until dropped.
 #[derive(Debug)]
@@ -42,12 +54,16 @@ pub fn lock_folder(folder: &Path) -> Result<FolderLock, StoreError> {
     open::lock(folder).map(FolderLock)
 }
 
-/// Puts what stands in [`RESTORING`] into its place, and what it replaces into the folder `aside` of the data folder. Give
-/// the lock to show that nobody else uses the folder.
+/// Puts what stands in [`RESTORING`] into its place, and what it replaces aside. Give the lock to show that nobody else uses
+/// the folder.
 ///
 /// # Errors
 /// What the file system answered. Then locking the folder once more goes on with it.
-pub fn swap(folder: &Path, _held: &FolderLock, aside: &str) -> Result<(), StoreError> {
+pub fn swap(folder: &Path, _held: &FolderLock, aside: Aside<'_>) -> Result<(), StoreError> {
+    let aside = match aside {
+        Aside::Kept(name) => name,
+        Aside::Removed => REPLACED,
+    };
     let begin = || -> io::Result<()> {
         let draft = folder.join(format!("{SWAPPING}.new"));
         fs::write(&draft, aside)?;
@@ -56,7 +72,7 @@ pub fn swap(folder: &Path, _held: &FolderLock, aside: &str) -> Result<(), StoreE
         fs::rename(&draft, folder.join(SWAPPING))?;
         sync_folder(folder)
     };
-    begin().map_err(|error| StoreError::io("putting the restored store into its place", error))?;
+    begin().map_err(|error| StoreError::io("putting the new store into its place", error))?;
     go_on(folder)
 }
 
@@ -66,8 +82,23 @@ pub(super) fn go_on(folder: &Path) -> Result<(), StoreError> {
     match fs::read_to_string(&marker) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(StoreError::io("reading how far the exchange of the store went", error)),
-        Ok(aside) => exchange(folder, &folder.join(aside.trim()), &marker)
-            .map_err(|error| StoreError::io("putting the restored store into its place", error)),
+        Ok(aside) => exchange(folder, &folder.join(aside.trim()), &marker).map_err(|error| {
+            StoreError::io("putting the new store into its place (half done: the next start goes on with it)", error)
+        }),
+    }
+}
+
+/// Removes what a restore or a compaction that never came to the exchange has left: it is of no use, and holds what may
+/// have to be forgotten. Only for who holds the lock.
+pub(super) fn drop_left_over(folder: &Path) {
+    let (made, draft) = (folder.join(RESTORING), folder.join(format!("{SWAPPING}.new")));
+    for result in [fs::remove_dir_all(&made), fs::remove_file(draft)] {
+        if let Err(error) =
+            result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+        {
+            // No reason not to serve.
+            tracing::warn!(%error, folder = %made.display(), "could not remove what a broken-off restore left");
+        }
     }
 }
 
@@ -87,8 +118,12 @@ fn exchange(folder: &Path, aside: &Path, marker: &Path) -> io::Result<()> {
     if new.exists() {
         fs::remove_dir_all(&new)?;
     }
-    // An empty one says nothing.
-    let _ = fs::remove_dir(aside);
+    if aside.ends_with(REPLACED) {
+        fs::remove_dir_all(aside)?;
+    } else {
+        // An empty one says nothing.
+        let _ = fs::remove_dir(aside);
+    }
     fs::remove_file(marker)?;
     sync_folder(folder)
 }

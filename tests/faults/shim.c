@@ -5,11 +5,14 @@
  *     So after a kill -9 the logs hold all that a power cut might take, and whoever plays the power cut takes of it what
  *     they like. sync_file_range is no sync. Real syncs are left out: what matters is that the process asked for them.
  *   - The N-th write or sync from now on fails, as the control file says.
+ *   - At the N-th step (a file or folder made, renamed or removed, or a sync) the process dies, or the step fails. With
+ *     $SHIM_ARM, steps count from the moment on that a file of that name is made.
  * With $SHIM_LIES, syncs are answered and keep nothing: a disk that lies, to show that a loss is noticed.
  * The clock: CLOCK_REALTIME is moved by as many seconds as the control file says.
  *
  * Control file ($SHIM_CONTROL), mapped, so that it counts from the moment it is written:
- *   int32 what (0 nothing, 1 write, 2 sync), int32 errno (0: a short write), int32 countdown, int32 sticky,
+ *   int32 what (0 nothing, 1 write, 2 sync, 3 step), int32 errno (of a write 0: a short write; of a step 0: death),
+ *   int32 countdown, int32 sticky,
  *   int32 fired, int32 unused, int64 seconds
  *
  * A log is records of: int64 offset, int64 length of what follows, int64 size of the file before; then the old bytes.
@@ -19,6 +22,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +118,50 @@ static int fails(int what) {
     return 0;
 }
 
+/* A step. Gives whether it is to fail; or does not return. */
+static int stumbles(void) {
+    if (!fails(3)) return 0;
+    if (!control->err) {
+        kill(getpid(), SIGKILL);
+        pause();
+    }
+    errno = control->err;
+    return 1;
+}
+
+static int armed = -1;
+
+/* A step once the file was made from which on they count. */
+static int step(const char *made) {
+    if (armed < 0) armed = getenv("SHIM_ARM") == NULL;
+    const char *from = getenv("SHIM_ARM");
+    size_t length = made ? strlen(made) : 0;
+    if (!armed && made && length >= strlen(from) && strcmp(made + length - strlen(from), from) == 0) armed = 1;
+    return armed && stumbles();
+}
+
+#define NEXT(name, type, ...) ((type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, name))
+
+static mode_t mode_of(int flags, va_list *rest) { return flags & (O_CREAT | O_TMPFILE) ? va_arg(*rest, mode_t) : 0; }
+
+int open64(const char *path, int flags, ...) {
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = mode_of(flags, &rest);
+    va_end(rest);
+    if (flags & O_CREAT && step(path)) return -1;
+    return NEXT("open64", int, const char *, int, ...)(path, flags, mode);
+}
+int rename(const char *from, const char *to) {
+    return step(NULL) ? -1 : NEXT("rename", int, const char *, const char *)(from, to);
+}
+int mkdir(const char *path, mode_t mode) { return step(NULL) ? -1 : NEXT("mkdir", int, const char *, mode_t)(path, mode); }
+int rmdir(const char *path) { return step(NULL) ? -1 : NEXT("rmdir", int, const char *)(path); }
+int unlink(const char *path) { return step(NULL) ? -1 : NEXT("unlink", int, const char *)(path); }
+int unlinkat(int folder, const char *path, int flags) {
+    return step(NULL) ? -1 : NEXT("unlinkat", int, int, const char *, int)(folder, path, flags);
+}
+
 static ssize_t put(int fd, const void *bytes, size_t length, off64_t offset, int moves) {
     char path[4096];
     const char *name = tracked(fd, path, sizeof path);
@@ -174,6 +223,7 @@ static int synced(int fd, const char *real_name) {
         int (*real)(int) = dlsym(RTLD_NEXT, real_name);
         return real(fd);
     }
+    if (step(NULL)) return -1;
     pthread_mutex_lock(&lock);
     if (fails(2)) {
         pthread_mutex_unlock(&lock);

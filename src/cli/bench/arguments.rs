@@ -236,6 +236,7 @@ mod tests {
     fn a_question_alone_is_asked_alone() {
         assert_eq!(args("page-load").unwrap().what.questions(), [Question::PageLoad]);
         assert_eq!(What::All.questions().len(), 15);
+        assert_eq!(args("restore").unwrap().what.questions(), [Question::Restore]);
         assert_eq!(args("data").unwrap().what.questions(), []);
         assert!(args("load").is_err() && args("count").is_err(), "no questions of the command line");
     }

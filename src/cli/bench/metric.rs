@@ -46,6 +46,8 @@ pub enum Question {
     Doors,
     /// The HTML of every page of the console, for an Admin alone.
     Pages,
+    /// A backup of the running server, restored onto an empty folder, with the same counts before and after.
+    Restore,
     /// R9: updates and page loads by turns for a long while (`--seconds 10 --runs 180`: half an hour).
     Soak,
 }
@@ -90,6 +92,7 @@ impl Question {
             Self::LogIns => ("log-ins", "P9 page loads, 8 log-ins"),
             Self::Doors => ("doors", "S5 is there an account"),
             Self::Pages => ("pages", "console pages"),
+            Self::Restore => ("restore", "back up and restore"),
             Self::Soak => ("soak", "R9 a long while"),
         }
     }
@@ -113,6 +116,7 @@ impl Question {
                 | Self::LogIns
                 | Self::Doors
                 | Self::Pages
+                | Self::Restore
                 | Self::Soak
         )
     }
@@ -188,11 +192,19 @@ pub enum Metric {
     Activation,
     /// The store's file.
     StoreSize,
+    /// From asking a running server for a backup until it is written and proven whole.
+    Backup,
+    /// The backup's file.
+    BackupSize,
+    /// From the backup to a store that is proven and in its place.
+    Restore,
+    /// From the start on that store until ready.
+    ReadyRestored,
 }
 
 impl Metric {
     /// All.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 34] = [
         Self::Records,
         Self::Updates,
         Self::Answers,
@@ -223,6 +235,10 @@ impl Metric {
         Self::AccessRequest,
         Self::Activation,
         Self::StoreSize,
+        Self::Backup,
+        Self::BackupSize,
+        Self::Restore,
+        Self::ReadyRestored,
     ];
     /// The median latencies of the filters `a` to `e`.
     pub const FILTERS: [Self; 5] = [Self::A, Self::B, Self::C, Self::D, Self::E];
@@ -261,6 +277,10 @@ impl Metric {
             Self::AccessRequest => ("access_request", "access request", "ms"),
             Self::Activation => ("activation", "activation", "ms"),
             Self::StoreSize => ("store_size", "the store on disk", "MiB"),
+            Self::Backup => ("backup", "back up a running server", "s"),
+            Self::BackupSize => ("backup_size", "the backup", "MiB"),
+            Self::Restore => ("restore", "restore onto an empty folder", "s"),
+            Self::ReadyRestored => ("ready_restored", "ready after that", "s"),
         }
     }
 
@@ -292,7 +312,7 @@ mod tests {
 
     #[test]
     fn json_names_a_question_as_the_command_line_does() {
-        for question in [Question::PageLoad, Question::SegmentCounts, Question::Tokens] {
+        for question in [Question::PageLoad, Question::SegmentCounts, Question::Tokens, Question::Restore] {
             assert_eq!(serde_json::to_value(question).unwrap(), question.name());
         }
     }

@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_foreign_server_is_never_restarted_nor_given_rules() {
-        for what in ["start", "rule", "import"] {
+        for what in ["start", "rule", "import", "restore"] {
             let line = ["bench", what, "--url", "http://127.0.0.1:1"];
             assert_eq!(run(&Cli::try_parse_from(line).unwrap().bench).unwrap(), ExitCode::from(2), "{what}");
         }

@@ -86,17 +86,60 @@ impl Launcher {
         Ok((server, before.elapsed()))
     }
 
-    fn command(&self) -> Command {
+    /// The same in another folder: its store is to have the same client.
+    pub(super) fn at(&self, workspace: &Workspace) -> Self {
+        Self {
+            binary: self.binary.clone(),
+            config: workspace.config(),
+            folder: workspace.path().to_path_buf(),
+            log: workspace.log(),
+            secret: self.secret.clone(),
+        }
+    }
+
+    /// Has the server at that address backed up into a file; gives the time that it took.
+    pub(super) fn back_up(&self, authority: &str, file: &Path) -> Result<Duration, BenchError> {
+        let mut command = self.program();
+        command.arg("backup").arg(file).args(["--url", &format!("http://{authority}"), "--client-id", CLIENT]);
+        self.timed(command.env("ROLLCALL_CLIENT_SECRET", &self.secret))
+    }
+
+    /// Makes a backup the store of the folder, in which no server may run; gives the time that it took.
+    pub(super) fn restore(&self, file: &Path) -> Result<Duration, BenchError> {
+        self.timed(self.program().arg("restore").arg(file).arg("--config").arg(&self.config))
+    }
+
+    /// Runs a command to its good end.
+    fn timed(&self, command: &mut Command) -> Result<Duration, BenchError> {
+        let before = Instant::now();
+        let failed = |source| BenchError::File { path: self.binary.clone(), source };
+        let output = command.stdin(Stdio::null()).output().map_err(failed)?;
+        if output.status.success() {
+            return Ok(before.elapsed());
+        }
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(BenchError::Server { what: format!("'s own command ended ({})", output.status), log })
+    }
+
+    fn program(&self) -> Command {
         let mut command = Command::new(&self.binary);
-        command.arg("serve").arg("--config").arg(&self.config).current_dir(&self.folder);
+        command.current_dir(&self.folder);
         // Whoever runs the benchmark may have a server's settings in the environment: this one has none but its own.
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("ROLLCALL_")) {
                 command.env_remove(name);
             }
         }
+        command
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.program();
         let (email, password) = self.admin();
         command
+            .arg("serve")
+            .arg("--config")
+            .arg(&self.config)
             .env("ROLLCALL_BOOTSTRAP_CLIENT_ID", CLIENT)
             .env("ROLLCALL_BOOTSTRAP_CLIENT_SECRET", &self.secret)
             .env("ROLLCALL_BOOTSTRAP_ADMIN_EMAIL", email)

@@ -64,7 +64,7 @@ pub(crate) struct ClientRequest {
     description: Option<String>,
     /// Its role.
     role: Option<String>,
-    /// Left out: every system, later ones too.
+    /// `*`: every system, later ones too, which is also what a new client gets where it is left out. A change has to name it.
     systems: Option<Systems>,
 }
 
@@ -147,7 +147,7 @@ pub(crate) async fn create(
         (status = 200, description = "The client", body = ClientResponse),
         (status = 403, description = "`clients:write` is lacking, or the caller would grant what it does not have"),
         (status = 404, description = "Unknown client"),
-        (status = 422, description = "Another id; an unknown role or system"),
+        (status = 422, description = "Another id; an unknown role or system; no systems"),
     ),
     security(("oauth2" = ["clients:write"])),
 )]

@@ -31,7 +31,7 @@ fn every_change_is_put_down_with_who_and_what() {
     client.post_empty(&format!("/admin/v1/access-requests/{id}/deny")).is(204);
     let made = client.post("/admin/v1/clients", &json!({ "client_id": "ci", "role": "Viewer" })).is(201);
     secrets.push(made["client_secret"].as_str().unwrap().to_owned());
-    client.put("/admin/v1/clients/ci", &json!({ "role": "Integration" })).is(200);
+    client.put("/admin/v1/clients/ci", &json!({ "role": "Integration", "systems": "*" })).is(200);
     let rotated = client.post_empty("/admin/v1/clients/ci/rotate").is(200);
     secrets.push(rotated["client_secret"].as_str().unwrap().to_owned());
     client.post_empty("/admin/v1/clients/ci/disable").is(204);

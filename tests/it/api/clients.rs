@@ -64,7 +64,7 @@ fn what_is_no_client_is_refused() {
     client.put(&path("nobody"), &json!({ "role": "Viewer" })).problem(404);
     let (id, _) = operators().client_of("Viewer", None);
     client
-        .put(&path(&id), &json!({ "client_id": "other", "role": "Viewer" }))
+        .put(&path(&id), &json!({ "client_id": "other", "role": "Viewer", "systems": "*" }))
         .problem(422)
         .points_at(vec!["/client_id"]);
 }
@@ -114,8 +114,24 @@ fn a_changed_role_counts_for_tokens_that_are_out() {
     assert_eq!(systems(theirs.get("/admin/v1/systems").is(200)), ["shop"]);
     client.put(&path(&id), &json!({ "role": "Viewer", "systems": ["expdemo"] })).is(200);
     assert_eq!(systems(theirs.get("/admin/v1/systems").is(200)), ["expdemo"]);
-    client.put(&path(&id), &json!({ "role": "Integration" })).is(200);
+    client.put(&path(&id), &json!({ "role": "Integration", "systems": ["expdemo"] })).is(200);
     theirs.get("/admin/v1/systems").problem(403);
+}
+
+#[test]
+fn a_change_that_names_no_systems_does_not_widen_a_client() {
+    let client = operators().client();
+    let id = fresh("narrow-");
+    client.post(CLIENTS, &json!({ "client_id": id, "role": "Viewer", "systems": ["shop"] })).is(201);
+    for body in [json!({ "role": "Integration" }), json!({ "role": "Integration", "systems": null })] {
+        client.put(&path(&id), &body).problem(422).points_at(vec!["/systems"]).says("`*`");
+    }
+    let shown = client.get(&path(&id)).is(200);
+    assert_eq!((&shown["role"], &shown["systems"]), (&json!("Viewer"), &json!(["shop"])), "nothing was changed");
+    client.put(&path(&id), &json!({ "role": "Viewer", "systems": [] })).is(200);
+    assert_eq!(client.get(&path(&id)).is(200)["systems"], json!([]), "none are none");
+    client.put(&path(&id), &json!({ "role": "Viewer", "systems": "*" })).is(200);
+    assert_eq!(client.get(&path(&id)).is(200)["systems"], json!(["*"]));
 }
 
 #[test]

@@ -53,6 +53,36 @@ fn columns_of_all_integrations_are_called_by_their_attributes() {
 }
 
 #[test]
+fn no_cell_is_taken_for_a_formula() {
+    let system = shared().add_system(&[("integrations/crm.toml", crm())]);
+    let hostile = [
+        "=1+1",
+        "+1+1",
+        "-1+1",
+        "@SUM(1)",
+        "\t=2",
+        "\r=3",
+        "=cmd|' /C calc'!A0",
+        "\"=1\"",
+        "\n=4",
+        " =5",
+        "＝6",
+        "＠7",
+    ];
+    // An identifier has no control characters.
+    let id = |text: &str| format!("{} of x", text.trim_start_matches(['\t', '\r', '\n']));
+    let records: Vec<Value> = hostile.iter().map(|text| json!({ "Email": id(text), "Type": text })).collect();
+    system.update("crm", &Value::from(records)).counts();
+    let text = csv(&system, &json!({})).join("\r\n");
+    let cells: Vec<String> = crate::api::users::export::cells(&format!("{text}\r\n")).concat();
+    assert!(cells.len() > 2 * hostile.len());
+    for cell in &cells {
+        assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＠']), "{cell:?} is in {text:?}");
+    }
+    assert!(cells.iter().any(|cell| cell == "'=cmd|' /C calc'!A0"), "neutral, and still to be read: {text}");
+}
+
+#[test]
 fn columns_of_one_integration_are_called_as_it_calls_them() {
     let system = system();
     let header = "Email,Type,Status,Seats,Signup";

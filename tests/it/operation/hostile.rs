@@ -1,10 +1,13 @@
 //! Slow and hostile callers: others are answered all the same, and memory stays bounded.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpSocket;
 
 use crate::support::{Server, crm, nightly, segment};
 
@@ -13,7 +16,7 @@ fn address(server: &Server) -> String {
 }
 
 /// The slowest but one of a hundred answers to a good caller.
-fn p99(server: &Server, path: &str) -> Duration {
+pub(super) fn p99(server: &Server, path: &str) -> Duration {
     let client = server.client();
     let mut times: Vec<Duration> = (0..300)
         .map(|_| {
@@ -26,6 +29,58 @@ fn p99(server: &Server, path: &str) -> Duration {
     times[times.len() * 99 / 100]
 }
 
+/// Idle and slow connections.
+const CALLERS: usize = 600;
+const CALLERS_BY_NIGHT: usize = 10_000;
+/// How many are opened at a time, so that no queue of the kernel overflows.
+const AT_A_TIME: usize = 200;
+
+/// Lets this process hold so many connections.
+fn raise_the_limit_of_files(wanted: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < wanted as u64) {
+        let raised = Rlimit { current: Some(wanted as u64), maximum: limit.maximum };
+        setrlimit(Resource::Nofile, raised).expect("this user may have some 11,000 files open (`ulimit -Hn`)");
+    }
+}
+
+/// Opens a connection from an address of this machine's own, so that ports do not run short, and sends a little.
+async fn slow_caller(to: SocketAddr, number: usize, bearer: String) -> io::Result<tokio::net::TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from(([127, 0, 1, 1 + (number % 8) as u8], 0)))?;
+    let mut stream = socket.connect(to).await?;
+    let sent = match number % 3 {
+        0 => String::new(),
+        1 => "GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow".to_owned(),
+        _ => format!(
+            "POST /public/v1/user/data HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bearer}\r\n\
+             content-type: application/json\r\ncontent-length: 9000000\r\n\r\n{{\"token\":"
+        ),
+    };
+    stream.write_all(sent.as_bytes()).await?;
+    Ok(stream)
+}
+
+/// So many of them.
+async fn slow_callers(to: SocketAddr, count: usize, bearer: &str) -> Vec<tokio::net::TcpStream> {
+    let mut held = Vec::new();
+    for first in (0..count).step_by(AT_A_TIME) {
+        let mut opening = tokio::task::JoinSet::new();
+        for number in first..(first + AT_A_TIME).min(count) {
+            opening.spawn(slow_caller(to, number, bearer.to_owned()));
+        }
+        while let Some(opened) = opening.join_next().await {
+            held.push(opened.expect("no panic").expect("a connection"));
+        }
+    }
+    held
+}
+
+/// Whether the server still waits for more from this caller: it has neither answered nor hung up.
+fn is_held(stream: &tokio::net::TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
 #[test]
 fn idle_and_slow_connections_keep_nobody_waiting() {
     let files = [("s/integrations/crm.toml", crm()), ("s/segments/big.rhai", segment("crm.Seats > 1"))];
@@ -34,29 +89,27 @@ fn idle_and_slow_connections_keep_nobody_waiting() {
     system.update("crm", &json!([{ "Email": "a", "Seats": 60 }])).counts();
     let path = system.public("end-users/a/segments");
     let before = p99(&server, &path);
-    let bearer = system.client.bearer().to_owned();
-    let count = if nightly() { 9_000 } else { 600 };
-    let mut held = Vec::new();
-    for number in 0..count {
-        let mut stream = TcpStream::connect(address(&server)).expect("connect");
-        let sent: String = match number % 3 {
-            0 => String::new(),
-            1 => "GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow".to_owned(),
-            _ => format!(
-                "POST /public/v1/user/data HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bearer}\r\n\
-                 content-type: application/json\r\ncontent-length: 9000000\r\n\r\n{{\"token\":"
-            ),
-        };
-        stream.write_all(sent.as_bytes()).expect("send a little");
-        held.push(stream);
-    }
+    let count = if nightly() { CALLERS_BY_NIGHT } else { CALLERS };
+    raise_the_limit_of_files(count + 1_000);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let to = address(&server).parse().expect("an address");
+    let begun = Instant::now();
+    let held = runtime.block_on(slow_callers(to, count, system.client.bearer()));
+    let opened = begun.elapsed();
     let beside = p99(&server, &path);
-    let bound = (before * 2).max(Duration::from_millis(if nightly() { 5 } else { 100 }));
+    let still = runtime.block_on(async {
+        tokio::task::yield_now().await;
+        held.iter().filter(|stream| is_held(stream)).count()
+    });
     eprintln!(
-        "p99 {before:?} alone, {beside:?} beside {count} slow connections; {} MiB resident",
+        "{count} slow connections opened within {opened:?}, {still} of them held; a good caller's p99 {before:?} alone, \
+         {beside:?} beside; {} MiB resident",
         server.resident_mib()
     );
-    assert!(beside <= bound, "{beside:?} beside {count} slow connections, {before:?} alone");
+    // Two of three wait for a header; of bodies as many as the budget has room for.
+    assert!(still >= count / 3 * 2, "{still} of {count} are held");
+    // What it is on a quiet machine stands in tests/RESULTS.md: here, that nobody waits for them.
+    assert!(beside < Duration::from_secs(1), "{beside:?} beside {count} slow connections, {before:?} alone");
     assert!(server.resident_mib() < 400, "{} MiB", server.resident_mib());
     drop(held);
     drop(system);

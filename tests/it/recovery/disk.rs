@@ -11,7 +11,7 @@ use crate::support::{Ask, EIO, ENOSPC, Failing, Server, Shim, System, nightly};
 
 /// Which call fails: every one of the first hundred, or some of them.
 fn numbers(first: i32) -> Vec<i32> {
-    if nightly() { (1..=100).collect() } else { (first..=100).step_by(24).collect() }
+    if nightly() { (1..=100).collect() } else { (first..=100).step_by(10).collect() }
 }
 
 /// The calls of one caller, and which of them were acknowledged.

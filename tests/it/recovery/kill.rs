@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::beside::Beside;
 use super::history::{Caller, Load};
-use crate::support::{Server, crm, eventually, segment};
+use crate::support::{Server, crm, eventually, nightly, segment};
 
 /// Rounds of kill and restart: 20, or 200 with `ROLLCALL_NIGHTLY=1`.
 fn rounds() -> usize {
-    if std::env::var("ROLLCALL_NIGHTLY").is_ok_and(|value| value == "1") { 200 } else { 20 }
+    if nightly() { 200 } else { 20 }
 }
 
 pub(super) fn files() -> Vec<(&'static str, String)> {

@@ -4,6 +4,7 @@ mod backup;
 mod beside;
 mod damage;
 mod disk;
+mod exchange;
 mod formats;
 mod history;
 mod kill;

@@ -6,11 +6,11 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::house;
-use crate::support::{Ask, CLIENT_ID, CLIENT_SECRET, PASSWORD, Reply, Server, operator};
+use crate::support::{Ask, CLIENT_ID, CLIENT_SECRET, PASSWORD, Reply, Server, nightly, operator};
 
 /// Guesses made at each door; ten thousand at night.
 fn rounds() -> usize {
-    if std::env::var_os("ROLLCALL_NIGHTLY").is_some() { 10_000 } else { 200 }
+    if nightly() { 10_000 } else { 200 }
 }
 
 #[track_caller]
@@ -148,7 +148,7 @@ fn timed(request: impl Fn() -> Reply, status: u16) -> Duration {
 
 #[test]
 fn the_time_of_an_answer_does_not_tell_whether_there_is_an_account() {
-    let (rounds, bound_ms) = if std::env::var_os("ROLLCALL_NIGHTLY").is_some() { (1000, 5.0) } else { (40, 40.0) };
+    let (rounds, bound_ms) = if nightly() { (1000, 5.0) } else { (40, 40.0) };
     let log_in = |name: &str| timed(|| house().visitor().log_in(name, "wrong-Password!"), 401);
     let forgot =
         |name: &str| timed(|| house().visitor().post("/accounts/forgot-password", &json!({ "email": name })), 202);

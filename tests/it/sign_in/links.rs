@@ -69,6 +69,27 @@ fn exactly_one_of_a_hundred_at_once_redeems_a_link() {
 }
 
 #[test]
+fn exactly_one_of_a_hundred_at_once_resets_a_password() {
+    let server = Server::with_admin().start().put_operators(&[operator("eve", &json!({}))]);
+    let browser = server.visitor();
+    browser.post("/accounts/forgot-password", &json!({ "email": "eve" })).is(202);
+    let token = token_in(&server.home.mail_to("eve@x.example", 1));
+    let statuses: Vec<(usize, u16)> = std::thread::scope(|scope| {
+        let redeem = |n: usize| {
+            let body = json!({ "token": token, "password": format!("correct horse {n}!") });
+            browser.post("/accounts/reset-password", &body).status
+        };
+        let threads: Vec<_> = (0..100).map(|n| scope.spawn(move || (n, redeem(n)))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let winners: Vec<usize> = statuses.iter().filter(|(_, status)| *status == 204).map(|(n, _)| *n).collect();
+    let [winner] = winners[..] else { panic!("{} winners: {statuses:?}", winners.len()) };
+    assert!(statuses.iter().all(|(_, status)| matches!(status, 204 | 404 | 503)), "{statuses:?}");
+    server.visitor().log_in("eve", &format!("correct horse {winner}!")).is(204);
+    server.visitor().log_in("eve", PASSWORD).problem(401);
+}
+
+#[test]
 fn forgetting_is_answered_the_same_for_everybody() {
     let mut answers = Vec::new();
     for name in ["ann@x.example", "ann", "nobody@x.example", "inactive@x.example", "invited", "provider", "", "a\r\nb"]

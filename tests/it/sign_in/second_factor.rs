@@ -93,6 +93,21 @@ fn a_second_factor_counts_from_its_confirmation_and_each_code_once() {
 }
 
 #[test]
+fn a_code_lets_exactly_one_of_many_at_once_in() {
+    let server = server();
+    let browser = server.visitor();
+    log_in(&browser, None).is(204);
+    let key = key_of(&enrol(&browser, None).is(200));
+    browser.post("/accounts/me/totp/confirm", &json!({ "totp": fresh_code(&key, 0) })).is(204);
+    let code = fresh_code(&key, 1);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..20).map(|_| scope.spawn(|| log_in(&server.visitor(), Some(&code)).status)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 204).count(), 1, "{statuses:?}");
+}
+
+#[test]
 fn taking_it_off_or_replacing_it_needs_password_and_code() {
     let server = server();
     let browser = server.visitor();

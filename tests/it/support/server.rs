@@ -79,6 +79,10 @@ impl Home {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.to_owned(), value.to_owned()));
     }
+    /// Takes an environment variable away for the starts to come.
+    pub fn unset_env(&mut self, name: &str) {
+        self.env.retain(|(known, _)| known != name);
+    }
     /// The binary with this folder's environment and none of the outer one's `ROLLCALL_` variables.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));

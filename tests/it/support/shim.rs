@@ -21,6 +21,10 @@ pub enum Failing {
     ShortWrite,
     /// A sync, with this error.
     Sync(i32),
+    /// A file or folder made, renamed or removed, or a sync, with this error.
+    Step(i32),
+    /// The process dies at such a step.
+    Death,
 }
 
 /// No room on the disk.
@@ -80,6 +84,8 @@ impl Shim {
             Failing::Write(error) => (1, error),
             Failing::ShortWrite => (1, 0),
             Failing::Sync(error) => (2, error),
+            Failing::Step(error) => (3, error),
+            Failing::Death => (3, 0),
         };
         self.set(4, &[error, nth, i32::from(sticky), 0].map(i32::to_le_bytes).concat());
         self.set(0, &i32::to_le_bytes(kind));

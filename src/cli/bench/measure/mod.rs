@@ -1,7 +1,8 @@
 //! The questions, asked of one server: load, check, then measure in rounds.
 //!
 //! - `loading`: before all else
-//! - `reads`, `writes`, `start`, `rules`, `script`, `log_ins`, `doors`, `pages`, `large`, `import`, `soak`: the questions
+//! - `reads`, `writes`, `start`, `rules`, `script`, `log_ins`, `doors`, `pages`, `large`, `import`, `restore`, `soak`: the
+//!   questions
 //!
 //! Owns the order of things. Invariant: no figure without right answers: the answers are compared with [`Truth`] before
 //! the first round, after every round that writes, and after every start.
@@ -13,6 +14,7 @@ mod loading;
 mod log_ins;
 mod pages;
 mod reads;
+mod restore;
 mod rules;
 mod script;
 mod soak;
@@ -133,6 +135,7 @@ impl Bench {
             Question::LogIns => self.log_ins().await,
             Question::Doors => self.doors().await,
             Question::Pages => self.pages().await,
+            Question::Restore => self.restore().await,
             Question::Soak => self.soak().await,
             // The load is done already; the others are not asked of a loaded server.
             Question::Load | Question::Import | Question::Count => Ok(()),

@@ -109,12 +109,11 @@ fn draft_of(client: &Client) -> ClientDraft {
 }
 
 fn sent(form: &Form) -> ClientDraft {
-    let systems: Vec<_> = form.all("system").map(str::to_owned).collect();
     ClientDraft {
         id: form.some("client_id"),
         description: form.field("description").to_owned(),
         role: form.field("role").to_owned(),
-        systems: (!systems.iter().any(|system| system == EVERY_SYSTEM)).then_some(systems),
+        systems: Some(form.all("system").map(str::to_owned).collect()),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{ADMIN_PASSWORD, fresh, operators, operators_setup, user};
 
 /// The cells of a CSV file, line by line (RFC 4180).
-fn cells(text: &str) -> Vec<Vec<String>> {
+pub(in crate::api) fn cells(text: &str) -> Vec<Vec<String>> {
     let (mut rows, mut row, mut cell, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

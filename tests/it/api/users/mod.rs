@@ -1,7 +1,7 @@
 //! Operators' accounts over HTTP.
 
 mod escalation;
-mod export;
+pub(in crate::api) mod export;
 mod invitations;
 mod page;
 mod table;
