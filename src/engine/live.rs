@@ -155,11 +155,10 @@ impl Live {
     /// Judges one segment for one row by what is known of the others.
     fn is_member(&self, judge: &Judge, (data, row): (&SystemData, RowNo), place: usize, known: &mut Row<'_>) -> bool {
         let Some(way) = judge.ways.get(place) else { return false };
-        let members = self.members.row(row);
-        let around = Around { today: self.today, members: &|place| members.contains(place) };
+        let around = Around { today: self.today, members: &|place| self.members.row(row).contains(place) };
         match way {
             Way::Index(condition) => condition.holds(known, &around),
-            Way::Script(guard) => guard.holds(known, &around) && self.run_script(data, row, place, &members.flags()),
+            Way::Script(guard) => guard.holds(known, &around) && self.run_script(data, row, place, &self.members.row(row).flags()),
         }
     }
 

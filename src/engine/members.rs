@@ -15,7 +15,7 @@ use crate::store::RowNo;
 const BLOCKS: usize = ROWS / 64;
 /// Words that a tile has at most, unless one block has more. Smaller copies less on a write, larger has fewer tiles to
 /// copy for a chunk.
-const TILE_WORDS: usize = 256;
+const TILE_WORDS: usize = 1024;
 
 /// Blocks in a tile: a power of two.
 fn blocks_in_tile(segments: usize) -> usize {
