@@ -158,7 +158,9 @@ impl Live {
         let around = Around { today: self.today, members: &|place| self.members.row(row).contains(place) };
         match way {
             Way::Index(condition) => condition.holds(known, &around),
-            Way::Script(guard) => guard.holds(known, &around) && self.run_script(data, row, place, &self.members.row(row).flags()),
+            Way::Script(guard) => {
+                guard.holds(known, &around) && self.run_script(data, row, place, &self.members.row(row).flags())
+            }
         }
     }
 

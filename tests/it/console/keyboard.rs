@@ -191,6 +191,10 @@ fn ask(person: &Keyboard) {
     person.reaches(".nav a[href$='/insights']", ENTER);
     person.is_at("/console/systems/shop/insights");
     person.builds("Loyalty", "Plan", "gold");
+    // What was typed is asked about, and its answer stands: a table that is about to be replaced would lose the focus.
+    person
+        .0
+        .becomes("location.search.includes('gold') && document.querySelector('#results:not([data-stale])') !== null");
     person.0.becomes("document.querySelector('#total')?.textContent.startsWith('1 ')");
     person.0.becomes("document.querySelector('#charts .chart') !== null");
     person.reaches("#results a[href*='/end-users/']", ENTER);
