@@ -13,6 +13,7 @@ use super::buckets::Edges;
 use super::column::{CellRef, Cells, Column};
 use super::found::Found;
 use super::mask::Mask;
+use super::parallel::Helpers;
 use super::reader::Reader;
 use super::snapshot::{Chunk, value_of};
 use crate::model::{AttributeId, AttributeType, Value};
@@ -153,7 +154,7 @@ impl Reader {
         found: &Found,
         is_of_share: impl Fn(&str) -> bool + Sync,
     ) -> (HashMap<String, u64>, u64) {
-        let parts = self.each_chunk(|no, chunk| {
+        let parts = self.each_chunk(Helpers::New, |no, chunk| {
             let mut counts: Vec<(String, u64)> = Vec::new();
             let none = place.each_text(chunk, &found.in_chunk(no), |text, count| {
                 if is_of_share(text) {
@@ -175,7 +176,7 @@ impl Reader {
     #[must_use]
     pub fn buckets(&self, attribute: &AttributeId, found: &Found) -> Buckets {
         let Some(place) = self.place(attribute) else { return Buckets { none: found.total(), ..Buckets::default() } };
-        let ends = self.each_chunk(|no, chunk| {
+        let ends = self.each_chunk(Helpers::New, |no, chunk| {
             let mut ends = Ends::default();
             let none = place.each_number(chunk, &found.in_chunk(no), |number| {
                 ends = ends.with(Ends { low: number, high: number, whole: number.fract() == 0.0 });
@@ -192,7 +193,7 @@ impl Reader {
             _ => Edges::of_numbers(low, high, whole),
         };
         let mut counts = vec![0_u64; edges.buckets()];
-        for part in self.each_chunk(|no, chunk| {
+        for part in self.each_chunk(Helpers::New, |no, chunk| {
             let mut counts = vec![0_u64; edges.buckets()];
             place.each_number(chunk, &found.in_chunk(no), |number| {
                 if let Some(count) = counts.get_mut(edges.bucket_of(number)) {

@@ -97,7 +97,7 @@ impl Reader {
     /// [`OutOfTime`]: it takes longer.
     pub fn find(&self, question: &Question, time: Duration) -> Result<Found, OutOfTime> {
         let run = Run { progress: Progress::within(time), ..Run::default() };
-        let chunks = self.each_chunk(|no, chunk| self.ask(question, no, chunk, &run));
+        let chunks = self.each_chunk(question.helpers(), |no, chunk| self.ask(question, no, chunk, &run));
         if run.progress.ran_out() {
             return Err(OutOfTime { time, end_users: self.len() });
         }

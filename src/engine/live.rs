@@ -1,8 +1,9 @@
 //! The rules that are live in a system, bound to its columns, and who is in which of their segments.
 //!
 //! A [`Live`] belongs to one snapshot: its bits are right for that snapshot's values, its rules and its day. After a
-//! write only the segments are judged again of which a test on a changed attribute answers otherwise, for that row alone ([`Live::judge_row`]). New
-//! rules or a new day make a new `Live` beside the old one ([`Live::renewed`]), which takes over what can't have changed.
+//! write only the segments are judged again of which a test on a changed attribute answers otherwise, for that row alone
+//! ([`Live::judge_row`]). New rules or a new day make a new `Live` beside the old one ([`Live::renewed`]), which takes
+//! over what can't have changed.
 //!
 //! Invariant: a bit says what judging its segment's rule for that row would say.
 

@@ -2,6 +2,8 @@
 //!
 //! Invariant: bits at and beyond [`ROWS`] do not exist; a block of 64 rows is one word.
 
+use multiversion::multiversion;
+
 use super::column::{Bits, ROWS};
 
 /// Words of a mask.
@@ -71,7 +73,7 @@ impl Mask {
     }
 
     pub(crate) fn count(&self) -> u64 {
-        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
+        count(&self.0)
     }
 
     pub(crate) fn get(&self, row: usize) -> bool {
@@ -97,19 +99,31 @@ impl Mask {
 
     /// The rows whose cell passes: the comparison runs over the 64 cells of a block at once.
     pub(crate) fn where_cells<T: Copy>(cells: &[T], passes: impl Fn(T) -> bool) -> Self {
-        let flag = |cell| if passes(cell) { u8::MAX } else { 0 };
         let mut mask = Self::NONE;
-        let (blocks, rest) = cells.as_chunks::<64>();
-        let mut words = mask.0.iter_mut();
-        for (block, word) in blocks.iter().zip(&mut words) {
-            *word = gather(&block.map(flag));
-        }
-        if let Some(word) = words.next() {
-            let mut flags = [0; 64];
-            flags.iter_mut().zip(rest).for_each(|(place, cell)| *place = flag(*cell));
-            *word = gather(&flags);
-        }
+        compare(&mut mask.0, cells, passes);
         mask
+    }
+}
+
+// What follows is most of the time of a count, so it is compiled for processors with wider registers, too.
+
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn count(words: &[u64; WORDS]) -> u64 {
+    words.iter().map(|word| u64::from(word.count_ones())).sum()
+}
+
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2+lzcnt+popcnt"))]
+fn compare<T: Copy>(words: &mut [u64; WORDS], cells: &[T], passes: impl Fn(T) -> bool) {
+    let flag = |cell| if passes(cell) { u8::MAX } else { 0 };
+    let (blocks, rest) = cells.as_chunks::<64>();
+    let mut words = words.iter_mut();
+    for (block, word) in blocks.iter().zip(&mut words) {
+        *word = gather(&block.map(flag));
+    }
+    if let Some(word) = words.next() {
+        let mut flags = [0; 64];
+        flags.iter_mut().zip(rest).for_each(|(place, cell)| *place = flag(*cell));
+        *word = gather(&flags);
     }
 }
 
@@ -117,6 +131,7 @@ impl Mask {
 ///
 /// Byte `8 k + j` gives its bit `k` to byte `j` of a word, which costs a mask and an `or` for eight bytes; what then stands
 /// there is the wanted word as a square of 8 by 8 bits with rows and columns exchanged, and three steps turn it round.
+#[inline(always)]
 fn gather(flags: &[u8; 64]) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let (eights, _) = flags.as_chunks::<8>();

@@ -1,8 +1,8 @@
 //! Who is in which segment: one bit for each row and segment, copied on write, and the counts.
 //!
 //! Bits stand in tiles of some blocks of 64 rows, a block with one word a segment. So a row's bits lie side by side, which
-//! is what a page load reads, and a write copies one tile: the more segments, the fewer rows it has. Knows segments by place only. Invariants: a count is
-//! the number of its segment's bits; a row in which nobody stands has none.
+//! is what a page load reads, and a write copies one tile: the more segments, the fewer rows it has. Knows segments by
+//! place only. Invariants: a count is the number of its segment's bits; a row in which nobody stands has none.
 
 use std::sync::Arc;
 
@@ -16,6 +16,9 @@ const BLOCKS: usize = ROWS / 64;
 /// Words that a tile has at most, unless one block has more. Smaller copies less on a write, larger has fewer tiles to
 /// copy for a chunk.
 const TILE_WORDS: usize = 1024;
+
+/// Words that memory gives at once.
+const WORDS_OF_LINE: usize = 8;
 
 /// Blocks in a tile: a power of two.
 fn blocks_in_tile(segments: usize) -> usize {
@@ -149,6 +152,11 @@ pub(crate) struct RowMembers<'a> {
 }
 
 impl RowMembers<'_> {
+    /// Has the bits come from memory: who reads them later finds them near, and others may do something meanwhile.
+    pub(crate) fn fetch(&self) {
+        std::hint::black_box(self.words.iter().step_by(WORDS_OF_LINE).fold(0, |all, word| all | word));
+    }
+
     /// Whether the row is in the segment at a place.
     pub(crate) fn contains(&self, place: usize) -> bool {
         self.words.get(place).is_some_and(|word| word >> self.bit & 1 == 1)

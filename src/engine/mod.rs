@@ -47,6 +47,7 @@ mod snapshot;
 mod state;
 mod tell;
 mod texts;
+mod write;
 mod writer;
 
 #[cfg(test)]
@@ -68,7 +69,7 @@ pub use found::{Found, OutOfTime, ScriptFailures};
 pub use reader::{Members, Page, Question, Reader, SegmentChange, Sight};
 pub use sheet::Sheet;
 pub use snapshot::{EndUser, Snapshot, SystemData};
-pub use writer::{Idempotency, Keep, Mode, Outcome, Record, RecordWrite, Records, Update, WriteError};
+pub use write::{Idempotency, Keep, Mode, Outcome, Record, RecordWrite, Records, Update, WriteError};
 
 use crate::clock::Clock;
 use crate::model::{AttributeId, EndUserId, SystemId};

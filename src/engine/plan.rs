@@ -3,7 +3,7 @@
 //! Every operation is applied to the state as soon as it is planned, so that a later call of the same commit sees
 //! it. Refuses to know of durability: the writer throws the state away when the commit fails.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -13,7 +13,7 @@ use super::events::EventLog;
 use super::snapshot::locate;
 use super::state::{Stamp, State, cell_ref, code_of};
 use super::tell::MAX_TOLD;
-use super::writer::{Mode, Outcome, Record, RecordWrite, Records, Update, WriteError};
+use super::write::{Mode, Outcome, Record, RecordWrite, Records, Update, WriteError};
 use crate::model::{AttributeId, AttributeName, AttributeType, EndUserId, IntegrationId, SystemId, Value};
 use crate::store::{Cell, ColumnNo, Op, RowNo, SystemNo};
 
@@ -123,7 +123,9 @@ impl<'a> Plan<'a> {
     /// An update of few end users, each judged as soon as it is written.
     fn each(&mut self, update: Update, records: Vec<Record>) -> Outcome {
         let mut outcome = Outcome { received: records.len() as u64, created: 0, updated: 0, unchanged: 0 };
-        let records = last_of_each(records);
+        let last = last_of_each(records.iter().map(|record| record.id.as_str()));
+        let records = records.into_iter().enumerate().filter(|(at, _)| last.binary_search(at).is_ok());
+        let records: Vec<Record> = records.map(|(_, record)| record).collect();
         let adds = update.mode == Mode::Merge;
         let idle = |record: &Record| record.sets.is_empty() && (adds || self.row_of(&update.system, record).is_none());
         if records.iter().all(idle) {
@@ -301,19 +303,10 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The records without those that a later one of the same end user overrides, in their order.
-fn last_of_each(mut records: Vec<Record>) -> Vec<Record> {
-    if records.len() == 1 {
-        return records;
-    }
-    let mut last: HashMap<&EndUserId, usize, RandomState> =
-        HashMap::with_capacity_and_hasher(records.len(), RandomState::default());
-    last.extend(records.iter().enumerate().map(|(at, record)| (&record.id, at)));
-    if last.len() < records.len() {
-        let stands: Vec<bool> =
-            records.iter().enumerate().map(|(at, record)| last.get(&record.id) == Some(&at)).collect();
-        let mut stands = stands.into_iter();
-        records.retain(|_| stands.next() == Some(true));
-    }
-    records
+/// The places, in order, of those who are not named again behind.
+pub(super) fn last_of_each<'a>(ids: impl ExactSizeIterator<Item = &'a str> + DoubleEndedIterator) -> Vec<usize> {
+    let mut seen: HashSet<&str, RandomState> = HashSet::with_capacity_and_hasher(ids.len(), RandomState::default());
+    let mut last: Vec<usize> = ids.enumerate().rev().filter_map(|(at, id)| seen.insert(id).then_some(at)).collect();
+    last.reverse();
+    last
 }

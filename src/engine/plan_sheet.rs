@@ -3,15 +3,13 @@
 //! Does what planning its records one by one would do; only the order in which moves are told may differ, and their
 //! cause is one for all. Refuses to know how a row's values are kept.
 
-use std::collections::{BTreeMap, HashSet};
-
-use foldhash::fast::RandomState;
+use std::collections::BTreeMap;
 
 use super::column::Bits;
-use super::plan::{Call, Plan};
+use super::plan::{Call, Plan, last_of_each};
 use super::sheet::{Sheet, Written};
 use super::snapshot::SystemData;
-use super::writer::{Mode, Outcome, Update, WriteError};
+use super::write::{Mode, Outcome, Update, WriteError};
 use crate::model::AttributeType;
 use crate::store::{ColumnNo, Op, RowNo, encode};
 
@@ -79,7 +77,7 @@ impl Plan<'_> {
     /// What a sheet changes, against the state as it is.
     fn change(&self, update: &Update, sheet: &Sheet) -> Change {
         let data = self.state.system(&update.system);
-        let places = last_of_each(sheet);
+        let places = last_of_each((0..sheet.len()).map(|at| sheet.id(at)));
         let row_of = |at: usize| data.and_then(|data| data.find_row(sheet.id(at)));
         let rows: Vec<(usize, Option<RowNo>)> = places.into_iter().map(|at| (at, row_of(at))).collect();
         let known: Vec<(usize, RowNo)> = rows.iter().filter_map(|(at, row)| Some((*at, (*row)?))).collect();
@@ -145,14 +143,6 @@ impl Comparison<'_> {
             }
         }
     }
-}
-
-/// The places, in order, behind which nobody is named again who stands there.
-fn last_of_each(sheet: &Sheet) -> Vec<usize> {
-    let mut seen: HashSet<&str, RandomState> = HashSet::with_capacity_and_hasher(sheet.len(), RandomState::default());
-    let mut last: Vec<usize> = (0..sheet.len()).rev().filter(|at| seen.insert(sheet.id(*at))).collect();
-    last.reverse();
-    last
 }
 
 /// Places by column, once only those of `kept` are left.

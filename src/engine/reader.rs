@@ -18,7 +18,7 @@ use super::judge::bind;
 use super::live::Live;
 use super::mask::Mask;
 use super::midnight::Midnight;
-use super::parallel::{Progress, in_parallel};
+use super::parallel::{Helpers, Progress, in_parallel};
 use super::row::Row;
 use super::snapshot::{Chunk, EndUser, Snapshot, SystemData, locate};
 use crate::model::{AttributeId, Date, EndUserId, SegmentId, SystemId, Timestamp, Value};
@@ -97,6 +97,13 @@ pub struct SegmentChange {
     pub sample_leaves: Vec<String>,
     /// For how many end users the other rule failed, of those who were judged by it; unknown to who does not see all.
     pub failures: Option<u64>,
+}
+
+impl Question {
+    /// A script may take long.
+    pub(super) fn helpers(&self) -> Helpers {
+        if self.script.is_some() { Helpers::New } else { Helpers::Waiting }
+    }
 }
 
 impl Engine {
@@ -210,19 +217,22 @@ impl Reader {
     /// The segments that an end user is in; one who is unknown, or out of sight, is judged as one with no attributes.
     #[must_use]
     pub fn segments_of(&self, id: &EndUserId) -> Members {
-        let end_user = self.end_user(id);
         let segments = &self.live.rules.segments;
         if !self.live.is_for(self.now) {
             // A new day has begun and its memberships are still being computed.
+            let end_user = self.end_user(id);
             let facts = Seen { reader: self, end_user };
             let today = self.live.rules.today(self.now);
             return Members { known: end_user.is_some(), segments: segments.judge(&facts, today).members };
         }
-        // Read in one go: memory that no cache holds is then waited for once, not at each segment that is asked about.
-        let flags = end_user.map(|end_user| self.current().members.row(end_user.row()).flags());
-        let flags = flags.as_deref().unwrap_or_else(|| self.current().nobody());
+        let members = &self.live.members;
+        // Where there are many end users, most of the time goes by in waiting for memory. So the bits are waited for together
+        // with the identifier that is compared, and then read in one go, not at each segment that is asked about.
+        let row = self.data().find_row_and(id.as_str(), |row| members.row(row).fetch()).filter(|row| self.sees(*row));
+        let flags = row.map(|row| members.row(row).flags());
+        let flags = flags.as_deref().unwrap_or_else(|| self.live.nobody());
         let members = segments.alphabetical().filter(|(_, place)| flags.get(*place) == Some(&true));
-        Members { known: end_user.is_some(), segments: members.map(|(id, _)| id.clone()).collect() }
+        Members { known: row.is_some(), segments: members.map(|(id, _)| id.clone()).collect() }
     }
 
     /// How a segment's script fails for an end user (one out of sight has no attributes); `None`: it does not.
@@ -267,7 +277,9 @@ impl Reader {
     /// How many the question finds.
     #[must_use]
     pub fn count(&self, question: &Question) -> u64 {
-        self.each_chunk(|no, chunk| self.ask(question, no, chunk, &Run::default()).count()).into_iter().sum()
+        self.each_chunk(question.helpers(), |no, chunk| self.ask(question, no, chunk, &Run::default()).count())
+            .into_iter()
+            .sum()
     }
 
     /// The first members of a segment, of rows after one; none when there is no such segment.
@@ -289,7 +301,7 @@ impl Reader {
         }
         let members = &self.current().members;
         let seen = |no, chunk: &Chunk| self.in_sight(no, chunk).and(&members.mask(no, place)).count();
-        self.each_chunk(seen).into_iter().sum()
+        self.each_chunk(Helpers::Waiting, seen).into_iter().sum()
     }
 
     /// How many are in each segment, in alphabetical order.
@@ -300,7 +312,7 @@ impl Reader {
             let members = &self.current().members;
             return segments.map(|(id, place)| (id.clone(), members.count(place))).collect();
         };
-        let seen = self.each_chunk(|no, chunk| self.ask_bound(sight, no, chunk, &present(chunk)));
+        let seen = self.each_chunk(Helpers::Waiting, |no, chunk| self.ask_bound(sight, no, chunk, &present(chunk)));
         let members = &self.current().members;
         let count = |place| seen.iter().enumerate().map(|(no, seen)| members.mask(no, place).and(seen).count()).sum();
         segments.map(|(id, place)| (id.clone(), count(place))).collect()
@@ -323,7 +335,7 @@ impl Reader {
     #[must_use]
     pub fn attribute_counts(&self, attributes: &[AttributeId]) -> Vec<u64> {
         let set: Vec<Bound> = attributes.iter().map(|attribute| self.bind(&self.is_set(attribute))).collect();
-        let parts = self.each_chunk(|no, chunk| {
+        let parts = self.each_chunk(Helpers::Waiting, |no, chunk| {
             let seen = self.in_sight(no, chunk);
             set.iter().map(|set| self.ask_bound(set, no, chunk, &seen).count()).collect::<Vec<u64>>()
         });
@@ -354,7 +366,7 @@ impl Reader {
     /// [`OutOfTime`]: they take longer.
     pub fn preview(&self, rules: &Arc<RuleSet>, time: Duration) -> Result<Vec<SegmentChange>, OutOfTime> {
         let progress = Progress::within(time);
-        let seen = self.each_chunk(|no, chunk| self.in_sight(no, chunk));
+        let seen = self.each_chunk(Helpers::Waiting, |no, chunk| self.in_sight(no, chunk));
         // Not even how long others take is to be told.
         let some = (!self.sees_all()).then_some(seen.as_slice());
         let other = Live::renewed_among(Some(self.current()), self.data(), rules, self.now, &progress, some);
@@ -456,12 +468,12 @@ impl Reader {
     }
 
     /// Asks something of every chunk, on several threads where that pays; the answers in order.
-    pub(super) fn each_chunk<T: Send>(&self, ask: impl Fn(usize, &Chunk) -> T + Sync) -> Vec<T> {
+    pub(super) fn each_chunk<T: Send>(&self, helpers: Helpers, ask: impl Fn(usize, &Chunk) -> T + Sync) -> Vec<T> {
         let chunks = &self.data().chunks;
         if chunks.len() < WORTH_THREADS {
             return chunks.iter().enumerate().map(|(no, chunk)| ask(no, chunk)).collect();
         }
-        in_parallel(chunks.len(), &Progress::default(), |no| chunks.get(no).map(|chunk| ask(no, chunk)))
+        in_parallel(chunks.len(), helpers, &Progress::default(), |no| chunks.get(no).map(|chunk| ask(no, chunk)))
     }
 }
 

@@ -16,7 +16,7 @@ use super::judge::{Judge, Way, bind};
 use super::live::{Failures, Live, Visible};
 use super::mask::Mask;
 use super::members::{ChunkMembers, Members};
-use super::parallel::{Progress, in_parallel};
+use super::parallel::{Helpers, Progress, in_parallel};
 use super::snapshot::{Chunk, EndUser, SystemData};
 use crate::model::{SegmentId, Timestamp};
 use crate::ruleset::RuleSet;
@@ -77,7 +77,7 @@ impl Live {
         };
         live.nobody = live.judge_nobody();
         let renewals = live.renewals(old, data);
-        let chunks = in_parallel(data.chunks.len(), progress, |no| {
+        let chunks = in_parallel(data.chunks.len(), Helpers::New, progress, |no| {
             let chunk = data.chunks.get(no)?;
             let present = chunk.column(IDS).map_or(Mask::NONE, |ids| Mask::of(ids.present()));
             let judged = some.map_or(present, |some| some.get(no).map_or(Mask::NONE, |some| present.and(some)));

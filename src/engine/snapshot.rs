@@ -17,27 +17,35 @@ use crate::store::{ColumnNo, RowNo, SystemNo};
 /// Up to [`ROWS`] end users: their columns, by number.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Chunk {
-    columns: Arc<[Option<Arc<Column>>]>,
+    /// The first column, the identifiers: finding anybody reads it, so it is one wait for memory nearer.
+    ids: Option<Arc<Column>>,
+    /// The columns behind it.
+    others: Arc<[Option<Arc<Column>>]>,
 }
 
 impl Chunk {
     /// One past the highest column that may have a value.
     pub(crate) fn width(&self) -> usize {
-        self.columns.len()
+        self.others.len() + 1
     }
     pub(crate) fn column(&self, no: ColumnNo) -> Option<&Column> {
-        self.columns.get(no as usize)?.as_deref()
+        match no.checked_sub(1) {
+            None => self.ids.as_deref(),
+            Some(other) => self.others.get(other as usize)?.as_deref(),
+        }
     }
     pub(crate) fn columns(&self) -> impl Iterator<Item = (ColumnNo, &Arc<Column>)> {
-        self.columns.iter().enumerate().filter_map(|(no, column)| Some((no as ColumnNo, column.as_ref()?)))
+        let columns = std::iter::once(&self.ids).chain(self.others.iter());
+        columns.enumerate().filter_map(|(no, column)| Some((no as ColumnNo, column.as_ref()?)))
     }
     /// The place of a column, made if it is not there yet.
     pub(crate) fn place(&mut self, no: ColumnNo) -> Option<&mut Option<Arc<Column>>> {
-        if self.columns.len() <= no as usize {
-            let more = std::iter::repeat_n(None, no as usize + 1 - self.columns.len());
-            self.columns = self.columns.iter().cloned().chain(more).collect();
+        let Some(other) = no.checked_sub(1).map(|other| other as usize) else { return Some(&mut self.ids) };
+        if self.others.len() <= other {
+            let more = std::iter::repeat_n(None, other + 1 - self.others.len());
+            self.others = self.others.iter().cloned().chain(more).collect();
         }
-        Arc::make_mut(&mut self.columns).get_mut(no as usize)
+        Arc::make_mut(&mut self.others).get_mut(other)
     }
     pub(crate) fn get(&self, row: usize, no: ColumnNo) -> Option<CellRef<'_>> {
         self.column(no)?.get(row)
@@ -78,7 +86,15 @@ impl SystemData {
     }
 
     pub(crate) fn find_row(&self, id: &str) -> Option<RowNo> {
-        self.index.find(id, |row| self.raw_id(row))
+        self.find_row_and(id, |_| ())
+    }
+
+    /// The same, where `meanwhile` is done with what is most probably the row, before it is known to be.
+    pub(crate) fn find_row_and(&self, id: &str, meanwhile: impl Fn(RowNo)) -> Option<RowNo> {
+        self.index.find(id, |row| {
+            meanwhile(row);
+            self.raw_id(row)
+        })
     }
 
     /// A row's identifier; empty when nobody stands there.

@@ -110,12 +110,12 @@ impl ChunkEditor<'_> {
     }
 
     /// Empties cells of a column, if there are any.
-    fn clear(&mut self, no: ColumnNo, mut rows: impl Iterator<Item = usize> + Clone) {
+    fn clear(&mut self, no: ColumnNo, rows: impl Iterator<Item = usize> + Clone) {
         if let Some(Some(column)) = self.chunk.place(no)
             && rows.clone().any(|at| column.present().get(at))
         {
             let column = Arc::make_mut(column);
-            column.clear_all(rows.by_ref());
+            column.clear_all(rows);
             column.modified = self.commit;
         }
     }
@@ -216,9 +216,7 @@ impl State {
         if let Op::Put { system, row, id: Some(id), .. } = op
             && let Some(data) = self.data_mut(*system)
         {
-            let mut index = std::mem::take(&mut data.index);
-            Arc::make_mut(&mut index).insert(id, *row, &|other| data.id(other));
-            data.index = index;
+            Arc::make_mut(&mut data.index).insert(id, *row);
         }
     }
 
@@ -272,7 +270,7 @@ impl State {
         }
     }
 
-    /// Applies rows that were written together to the columns, and with `index` to the index.
+    /// Applies rows that were written together to the columns. `touched` holds when their integration last wrote.
     pub(crate) fn apply_written(&mut self, system: SystemNo, touched: ColumnNo, written: &Written, stamp: Stamp) {
         let mut chunks: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
         for (from, row) in written.rows.iter().enumerate() {
@@ -304,12 +302,10 @@ impl State {
     /// Enters those who came to be with rows that were written together into the index.
     pub(crate) fn index_written(&mut self, system: SystemNo, written: &Written) {
         let Some(data) = self.data_mut(system) else { return };
-        let mut index = std::mem::take(&mut data.index);
-        let entered = Arc::make_mut(&mut index);
+        let index = Arc::make_mut(&mut data.index);
         for (from, row) in written.rows.iter().enumerate().filter(|(from, _)| written.created.get(*from)) {
-            entered.insert(written.ids.get(from), *row, &|other| data.id(other));
+            index.insert(written.ids.get(from), *row);
         }
-        data.index = index;
     }
 
     /// Gives a system that the journal made the chunks that an unfinished checkpoint already wrote of it.

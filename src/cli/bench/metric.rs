@@ -48,7 +48,7 @@ pub enum Question {
     Pages,
     /// A backup of the running server, restored onto an empty folder, with the same counts before and after.
     Restore,
-    /// R9: updates and page loads by turns for a long while (`--seconds 10 --runs 180`: half an hour).
+    /// R9: updates and page loads by turns for a long while (`--seconds 20 --runs 90`: half an hour).
     Soak,
 }
 

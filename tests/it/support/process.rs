@@ -1,6 +1,7 @@
 //! One run of the binary and the lines of its stderr.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -88,8 +89,9 @@ impl Process {
         let begin = Instant::now();
         self.signal(Signal::TERM);
         assert!(self.log.wait_for_end(), "the server does not end:\n{}", self.log.text());
-        let code = self.wait().code();
-        Ended { code, stderr: self.log.text(), after: begin.elapsed() }
+        let status = self.wait();
+        assert_eq!(status.signal(), None, "the server ended by a signal:\n{}", self.log.text());
+        Ended { code: status.code(), stderr: self.log.text(), after: begin.elapsed() }
     }
     pub fn show_log(&self) {
         let log = self.log.text();
