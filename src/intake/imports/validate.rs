@@ -83,7 +83,7 @@ impl Job<'_> {
         }
         let rows = if rejected == 1 { "1 row is bad".to_owned() } else { format!("{rejected} rows are bad") };
         Err(Halt::Failed(format!(
-            "{rows}, so nothing was stored: mend the file, or send it with `on_error=skip` to store the others"
+            "{rows}, so nothing was stored: mend the file, or store the others alone (`on_error=skip`)"
         )))
     }
 }
