@@ -121,11 +121,14 @@ impl<'a> Plan<'a> {
     }
 
     /// An update of few end users, each judged as soon as it is written.
-    fn each(&mut self, update: Update, records: Vec<Record>) -> Outcome {
+    fn each(&mut self, update: Update, mut records: Vec<Record>) -> Outcome {
         let mut outcome = Outcome { received: records.len() as u64, created: 0, updated: 0, unchanged: 0 };
-        let last = last_of_each(records.iter().map(|record| record.id.as_str()));
-        let records = records.into_iter().enumerate().filter(|(at, _)| last.binary_search(at).is_ok());
-        let records: Vec<Record> = records.map(|(_, record)| record).collect();
+        // Most calls have one record, and are not to pay for those that have several.
+        if records.len() > 1 {
+            let last = last_of_each(records.iter().map(|record| record.id.as_str()));
+            let mut at = 0..;
+            records.retain(|_| at.next().is_some_and(|at| last.binary_search(&at).is_ok()));
+        }
         let adds = update.mode == Mode::Merge;
         let idle = |record: &Record| record.sets.is_empty() && (adds || self.row_of(&update.system, record).is_none());
         if records.iter().all(idle) {

@@ -180,8 +180,8 @@ fn hostile_rules_are_stopped_soon() {
         let shown: String = rule.chars().take(120).collect();
         let begun = Instant::now();
         assert!(compile(&rule).is_err(), "{shown}");
-        // The limits are some 20 ms; the rest is for a machine so busy that a second is nothing, and a debug build.
-        assert!(begun.elapsed() < Duration::from_secs(20), "{shown}: {:?}", begun.elapsed());
+        // The limits are some 20 ms; the rest is for a busy machine and a debug build.
+        assert!(begun.elapsed() < Duration::from_secs(2), "{shown}: {:?}", begun.elapsed());
         count += 1;
     }
     assert!(count >= 40);
